@@ -1,0 +1,136 @@
+//! Every limit and timeout of a server: unit, default, and what happens when it is reached.
+//!
+//! This is the one home of the defaults; other texts link here.
+
+use std::time::Duration;
+
+/// Declares the settings: one field, one reader and one `with_` writer each, under one text.
+macro_rules! settings {
+    ($( $(#[$doc:meta])* $name:ident / $with:ident : $type:ty = $default:expr; )*) => {
+        /// Limits and timeouts of a [`Server`](crate::Server).
+        ///
+        /// Built by chaining `with_` calls on [`Config::default`]; each reader has the text of
+        /// its setting.
+        ///
+        /// # Units
+        /// `_bytes` are bytes, `_messages` whole messages (not frames), times are
+        /// [`Duration`]s. Deadlines that the keeper enforces are met to about 100 ms.
+        ///
+        /// # Example
+        /// ```
+        /// use std::time::Duration;
+        /// let config = landline::Config::default()
+        ///     .with_message_bytes(64 * 1024)
+        ///     .with_ping_interval(Some(Duration::from_secs(10)));
+        /// assert_eq!(config.message_bytes(), 65_536);
+        /// ```
+        #[derive(Clone, Debug)]
+        pub struct Config {
+            $( $name: $type, )*
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self { $( $name: $default, )* }
+            }
+        }
+
+        impl Config {
+            $(
+                $(#[$doc])*
+                pub fn $name(&self) -> $type {
+                    self.$name
+                }
+
+                #[doc = concat!("Sets [`", stringify!($name), "`](Self::", stringify!($name), ").")]
+                #[must_use]
+                pub fn $with(mut self, value: $type) -> Self {
+                    self.$name = value;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+settings! {
+    /// Longest request head in bytes, request line included. Reached: 431, or 414 when already
+    /// the request line is longer. Default 16 KiB.
+    head_bytes / with_head_bytes: usize = 16 * 1024;
+
+    /// Most header lines of a request. Reached: 431. Default 100.
+    head_lines / with_head_lines: usize = 100;
+
+    /// Time for a whole request head, counted from its first byte (for the first request of a
+    /// connection: from its start). Reached: 408. Default 10 s.
+    head_timeout / with_head_timeout: Duration = Duration::from_secs(10);
+
+    /// Longest request body in bytes, after decoding of chunks. Reached: 413. Default 1 MiB.
+    body_bytes / with_body_bytes: usize = 1024 * 1024;
+
+    /// Time for a whole request body, counted from the call that asks for it. Reached: 408.
+    /// Default 30 s.
+    body_timeout / with_body_timeout: Duration = Duration::from_secs(30);
+
+    /// How long an HTTP connection may stay open without a request. Reached: closed without a
+    /// word. Default 60 s.
+    keep_alive / with_keep_alive: Duration = Duration::from_secs(60);
+
+    /// Longest message from a WebSocket client in bytes, all fragments together. Reached: close
+    /// 1009. Default 1 MiB.
+    message_bytes / with_message_bytes: usize = 1024 * 1024;
+
+    /// Messages that may wait for a busy handler. Reached: reading pauses, so the client feels
+    /// back-pressure; nothing is lost. Default 64.
+    inbox_messages / with_inbox_messages: usize = 64;
+
+    /// Bytes of messages that may wait for a busy handler (a message counts its payload and a
+    /// fixed overhead). Reached: reading pauses. Default 1 MiB.
+    inbox_bytes / with_inbox_bytes: usize = 1024 * 1024;
+
+    /// Bytes that may wait for a slow client. Reached: `send` waits, `try_send` gets the message
+    /// back. One message larger than this is still taken when nothing waits. Default 1 MiB.
+    outbound_bytes / with_outbound_bytes: usize = 1024 * 1024;
+
+    /// How long a send waits for room, how long queued bytes may stay without any progress, and
+    /// the time for an HTTP response to be taken. Reached: the send fails with kind `Timeout`; a
+    /// queue without progress closes the connection with 1013; an HTTP connection is cut.
+    /// Default 10 s.
+    send_timeout / with_send_timeout: Duration = Duration::from_secs(10);
+
+    /// Silence of a WebSocket client after which it is pinged; `None` turns pings off. Any
+    /// inbound byte ends the silence. Default 25 s.
+    ping_interval / with_ping_interval: Option<Duration> = Some(Duration::from_secs(25));
+
+    /// Time for a pinged client to show life. Reached: close 1011 "keepalive ping timeout", then
+    /// cut. `None` pings without ever giving up. Default 20 s.
+    ping_timeout / with_ping_timeout: Option<Duration> = Some(Duration::from_secs(20));
+
+    /// Time for the peer to answer our close frame. Reached: cut, counted as unclean. Default 5 s.
+    close_timeout / with_close_timeout: Duration = Duration::from_secs(5);
+
+    /// Time that open connections get to end when the server stops. Reached: cut. Default 10 s.
+    shutdown_grace / with_shutdown_grace: Duration = Duration::from_secs(10);
+
+    /// Stack of a connection's thread in bytes: address space, not memory, until it is used.
+    /// Reached: the process is ended by the operating system, so raise it for deeply recursive
+    /// handlers. Default 256 KiB.
+    stack_bytes / with_stack_bytes: usize = 256 * 1024;
+
+    /// Most open connections, HTTP and WebSocket together; `None` takes the ceiling of the host
+    /// (descriptors, threads and memory maps, less a reserve). Reached: 503 with `Retry-After`.
+    /// Default `None`.
+    max_connections / with_max_connections: Option<usize> = None;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_changes_its_own_setting_only() {
+        let config = Config::default().with_head_lines(7);
+        assert_eq!(config.head_lines(), 7);
+        assert_eq!(config.head_bytes(), Config::default().head_bytes());
+    }
+}

@@ -6,6 +6,7 @@
 //! out of its framing; a [`Response`] is put into bytes by [`encode::encode`].
 
 pub(crate) mod body;
+mod chunk;
 mod cookie;
 pub(crate) mod encode;
 pub(crate) mod framing;

@@ -1,8 +1,10 @@
 //! Landline
-#![allow(dead_code)]
-pub mod config;
+#![allow(dead_code, unused_imports)]
+mod config;
 mod deadline;
-pub mod error;
+mod error;
+mod http;
+mod route;
 mod ws;
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};

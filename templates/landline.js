@@ -35,7 +35,8 @@ function webSocketUrl(path) {
   return url.href;
 }
 
-function meaning(code) {
+function meaning({ code, wasOpen }) {
+  if (code === 1006 && !wasOpen) return "no connection came about";
   if (MEANINGS[code]) return MEANINGS[code];
   if (code >= 3000 && code < 4000) return "a registered code";
   return code >= 4000 ? "the application's own code" : "an unknown code";
@@ -171,7 +172,7 @@ class Panel {
     element("closed").hidden = !shown;
     if (!shown) return;
     element("close-code").textContent = closed.code;
-    element("close-meaning").textContent = meaning(closed.code);
+    element("close-meaning").textContent = meaning(closed);
     element("close-by").textContent = closed.byHand ? "closed by this page" : closed.clean ? "closed by the server" : "";
     element("close-reason").textContent = closed.reason;
     element("close-reason-part").hidden = closed.reason === "";
@@ -252,7 +253,7 @@ function kindOf(data) {
 
 function closeNote(closed) {
   const reason = closed.reason === "" ? "" : `, “${closed.reason}”`;
-  return `${closed.code} ${meaning(closed.code)}${reason}`;
+  return `${closed.code} ${meaning(closed)}${reason}`;
 }
 
 /** The bytes that a text of hex pairs names, or null. */
@@ -401,6 +402,7 @@ function echoOncePage(path) {
   element("form").addEventListener("submit", event => {
     event.preventDefault();
     pending = element("message").value;
+    element("message").select();
     element("answer").textContent = "";
     steps.begin();
     line.connect();

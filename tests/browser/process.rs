@@ -1,5 +1,6 @@
 //! A program started for one test: its first words awaited, its end certain.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -44,6 +45,14 @@ impl Process {
         // Both fail only when it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Asks the program to end (SIGTERM) and waits until it has.
+    #[track_caller]
+    pub(crate) fn terminate(&mut self) {
+        let id = Pid::from_child(&self.child);
+        kill_process(id, Signal::TERM).expect("the program still runs");
+        until(&format!("{} ends", self.name), START, || self.child.try_wait().ok().flatten());
     }
 
     fn await_line<T>(&self, lines: &Receiver<String>, ready: impl Fn(&str) -> Option<T>) -> T {

@@ -4,6 +4,7 @@
 //! so that what a page hides can be seen as well.
 
 use crate::process::{Process, find_program, until};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,7 +38,11 @@ impl Browser {
         let mut command = Command::new(driver);
         command.arg("--port=0").env("TMPDIR", &folder.0).env("HOME", &folder.0);
         let (driver, port) = Process::start(command, |line| {
-            line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok()
+            line.split_once("started successfully on port ")?
+                .1
+                .trim_end_matches('.')
+                .parse::<u16>()
+                .ok()
         });
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -148,9 +153,9 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // The driver ends the browser; only if it does not answer, the browser is ended directly.
         if self.agent.delete(&self.session).call().is_err()
-            && let Some(id) = self.process_id.and_then(rustix::process::Pid::from_raw)
+            && let Some(id) = self.process_id.and_then(Pid::from_raw)
         {
-            let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
+            let _ = kill_process(id, Signal::KILL);
         }
     }
 }

@@ -162,6 +162,22 @@ fn echo_once_shows_the_answer_and_the_close() {
 }
 
 #[test]
+fn echo_once_keeps_the_message_until_the_server_is_back() {
+    let Some(mut stage) = Stage::set("echo_once_keeps_the_message_until_the_server_is_back") else {
+        return;
+    };
+    stage.open("/index/");
+    stage.server.process.kill();
+    stage.browser.fill("message", &format!("{CHINESE}\n"));
+    stage.browser.until_text("state", "Reconnecting");
+    assert_eq!(stage.browser.text("close-meaning"), "no connection came about");
+    stage.server = Server::start(stage.server.port);
+    stage.browser.until_text("answer", CHINESE);
+    stage.browser.until_text("state", "Closed");
+    assert_eq!(stage.browser.text("close-code"), "1000");
+}
+
+#[test]
 fn echo_keeps_the_order_of_many() {
     let Some(stage) = Stage::set("echo_keeps_the_order_of_many") else { return };
     let browser = stage.open("/index2/");

@@ -47,6 +47,9 @@ pub(crate) struct HeaderBytes {
 }
 
 impl HeaderBytes {
+    /// No header at all: what follows is no frame.
+    pub(crate) const NONE: Self = Self { bytes: [0; MAX_HEADER_BYTES], len: 0 };
+
     pub(crate) fn new(kind: FrameKind, payload_bytes: usize) -> Self {
         let header = FrameHeader { opcode: kind.opcode(), ..FrameHeader::default() };
         let mut bytes = [0; MAX_HEADER_BYTES];

@@ -10,10 +10,13 @@ pub(crate) mod assemble;
 pub(crate) mod close;
 pub(crate) mod encoded;
 pub(crate) mod frame;
+pub(crate) mod handshake;
 pub(crate) mod mask;
 pub(crate) mod message;
+pub(crate) mod origin;
 
 pub use bytes::Bytes;
 pub use close::{Closed, Side, close_code};
 pub use message::Message;
+pub use origin::Origins;
 pub use tungstenite::Utf8Bytes;

@@ -68,7 +68,7 @@ pub(crate) struct Keeper {
 #[derive(Debug)]
 struct Mail {
     arrivals: Mutex<Vec<Arc<Connection>>>,
-    refused: Mutex<Vec<(Stream, u64)>>,
+    refused: Mutex<Vec<(Arc<Stream>, u64)>>,
     order: AtomicU8,
     is_asleep: AtomicBool,
     is_dismissed: AtomicBool,
@@ -97,7 +97,7 @@ impl Keeper {
     }
 
     /// Takes a client that was refused and lets it read its answer before the socket closes.
-    pub(crate) fn linger(&self, stream: Stream) {
+    pub(crate) fn linger(&self, stream: Arc<Stream>) {
         let until = self.shared.clock.after(LINGER);
         let mut refused = self.mail.refused.lock();
         if refused.len() < MAX_LINGERING {

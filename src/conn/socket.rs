@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::net::stream::Stream;
 use crate::ws::close::CloseFrame;
 use crate::ws::handshake::Offer;
-use crate::ws::{Closed, Message, close_code};
+use crate::ws::{Closed, Message};
 
 /// One WebSocket connection, as its handler sees it.
 ///
@@ -59,6 +59,8 @@ struct Pending {
     offer: Offer,
     stream: Arc<Stream>,
     early: Vec<u8>,
+    /// The subprotocol that is chosen unless the handler chooses.
+    preferred: Option<String>,
 }
 
 impl WebSocket {
@@ -71,8 +73,16 @@ impl WebSocket {
         early: Vec<u8>,
     ) -> Self {
         let offered = offer.subprotocols().to_vec();
-        let pending = Mutex::new(Some(Pending { offer, stream, early }));
+        let pending = Mutex::new(Some(Pending { offer, stream, early, preferred: None }));
         Self { conn, is_open: AtomicBool::new(false), pending, offered }
+    }
+
+    /// Chooses the first of these subprotocols that the client offers, unless the handler does.
+    pub(crate) fn prefer(&self, spoken: &[String]) {
+        let chosen = spoken.iter().find(|name| self.offered.contains(name));
+        if let (Some(name), Some(pending)) = (chosen, self.pending.lock().as_mut()) {
+            pending.preferred = Some(name.clone());
+        }
     }
 
     /// Takes back what the client sent early, if the handshake was never answered.
@@ -348,7 +358,7 @@ impl WebSocket {
         }
         let mut pending = self.pending.lock();
         if let Some(waiting) = pending.take() {
-            let answer = waiting.offer.default_answer();
+            let answer = waiting.offer.default_answer(waiting.preferred.as_deref());
             self.start(waiting, answer);
         }
         if self.is_open.load(Ordering::Acquire) {
@@ -556,10 +566,3 @@ impl fmt::Debug for Sender {
     }
 }
 
-/// How a handler's return ends its connection.
-pub(crate) fn close_code_for<T>(outcome: &Result<T>) -> (u16, &'static str) {
-    match outcome {
-        Ok(_) => (close_code::NORMAL, ""),
-        Err(_) => (close_code::INTERNAL, "internal error"),
-    }
-}

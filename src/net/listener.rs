@@ -95,9 +95,13 @@ impl SpareDescriptor {
         listener.accept()
     }
 
-    /// Takes a descriptor back; false while none is free.
-    pub(crate) fn restore(&mut self) -> bool {
+    /// Takes a descriptor back, if one is free.
+    pub(crate) fn restore(&mut self) {
         self.file = File::open("/dev/null").ok();
+    }
+
+    /// True while the descriptor is in reserve.
+    pub(crate) fn is_held(&self) -> bool {
         self.file.is_some()
     }
 }

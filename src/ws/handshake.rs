@@ -107,9 +107,9 @@ impl Offer {
         &self.subprotocols
     }
 
-    /// The 101 without subprotocol or further headers.
-    pub(crate) fn default_answer(&self) -> Vec<u8> {
-        let mut answer = self.start();
+    /// The 101 without further headers; `subprotocol` is one that was offered.
+    pub(crate) fn default_answer(&self, subprotocol: Option<&str>) -> Vec<u8> {
+        let mut answer = self.start(subprotocol);
         answer.extend_from_slice(b"\r\n");
         answer
     }
@@ -124,14 +124,13 @@ impl Offer {
         subprotocol: Option<&str>,
         headers: &[(&str, &str)],
     ) -> Result<Vec<u8>> {
-        let mut answer = self.start();
-        if let Some(name) = subprotocol {
-            if !self.subprotocols.iter().any(|offered| offered == name) {
-                let text = format!("the client did not offer the subprotocol {name:?}");
-                return Err(Error::new(ErrorKind::Protocol, text));
-            }
-            answer.extend_from_slice(format!("Sec-WebSocket-Protocol: {name}\r\n").as_bytes());
+        if let Some(name) = subprotocol
+            && !self.subprotocols.iter().any(|offered| offered == name)
+        {
+            let text = format!("the client did not offer the subprotocol {name:?}");
+            return Err(Error::new(ErrorKind::Protocol, text));
         }
+        let mut answer = self.start(subprotocol);
         for (name, value) in headers {
             check_header(name, value)?;
             answer.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
@@ -140,12 +139,17 @@ impl Offer {
         Ok(answer)
     }
 
-    fn start(&self) -> Vec<u8> {
-        let start = format!(
+    fn start(&self, subprotocol: Option<&str>) -> Vec<u8> {
+        let mut start = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: {}\r\n",
             self.accept_key
         );
+        if let Some(name) = subprotocol {
+            start.push_str("Sec-WebSocket-Protocol: ");
+            start.push_str(name);
+            start.push_str("\r\n");
+        }
         start.into_bytes()
     }
 }
@@ -200,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_rfc_example_is_answered() {
-        let answer = String::from_utf8(offer(GOOD).default_answer()).unwrap();
+        let answer = String::from_utf8(offer(GOOD).default_answer(None)).unwrap();
         assert!(answer.starts_with("HTTP/1.1 101 Switching Protocols\r\n"));
         assert!(answer.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
         assert!(answer.ends_with("\r\n\r\n"));

@@ -11,9 +11,6 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// Never passes.
-    pub(crate) const NEVER: Self = Self { at: None };
-
     /// Passes `duration` from now; a duration too large for the clock never passes.
     pub(crate) fn after(duration: Duration) -> Self {
         Self { at: Instant::now().checked_add(duration) }
@@ -33,14 +30,6 @@ impl Deadline {
     pub(crate) fn is_past(self) -> bool {
         self.at.is_some_and(|at| Instant::now() >= at)
     }
-
-    /// The one of the two that passes first.
-    pub(crate) fn earlier(self, other: Self) -> Self {
-        match (self.at, other.at) {
-            (Some(a), Some(b)) => Self { at: Some(a.min(b)) },
-            (at, None) | (None, at) => Self { at },
-        }
-    }
 }
 
 #[cfg(test)]
@@ -48,10 +37,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn never_does_not_pass() {
-        assert!(!Deadline::NEVER.is_past());
-        assert_eq!(Deadline::NEVER.remaining(), None);
-        assert!(!Deadline::after(Duration::MAX).is_past());
+    fn a_time_beyond_the_clock_never_passes() {
+        let never = Deadline::after(Duration::MAX);
+        assert!(!never.is_past());
+        assert_eq!(never.remaining(), None);
     }
 
     #[test]
@@ -59,12 +48,5 @@ mod tests {
         let now = Deadline::after(Duration::ZERO);
         assert!(now.is_past());
         assert_eq!(now.remaining(), Some(Duration::ZERO));
-    }
-
-    #[test]
-    fn the_earlier_one_wins_over_never() {
-        let hour = Deadline::after(Duration::from_secs(3600));
-        assert_eq!(Deadline::NEVER.earlier(hour), hour);
-        assert!(hour.earlier(Deadline::after(Duration::ZERO)).is_past());
     }
 }

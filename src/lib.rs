@@ -1,5 +1,52 @@
-//! Landline
-#![allow(dead_code, unused_imports)]
+//! A synchronous WebSocket and HTTP server: one blocking thread per connection, plain functions
+//! as handlers.
+//!
+//! ```no_run
+//! use landline::{Request, Response, Result, Server, WebSocket};
+//! use landline::{accept_websocket, require_websocket};
+//!
+//! fn echo_once(_request: &Request, ws: &WebSocket) -> Result<()> {
+//!     if let Some(message) = ws.wait()? {
+//!         ws.send(message)?;
+//!     }
+//!     Ok(()) // returning closes with 1000
+//! }
+//!
+//! fn echo(request: &Request) -> Result<Response> {
+//!     let Some(ws) = request.websocket() else {
+//!         // plain HTTP on the same route
+//!         return Ok(Response::text(request.query("message").unwrap_or_default()));
+//!     };
+//!     for message in ws {
+//!         ws.send(message?)?;
+//!     }
+//!     Ok(Response::closed())
+//! }
+//!
+//! fn main() -> Result<()> {
+//!     Server::builder()
+//!         .route("/echo_once", require_websocket(echo_once))
+//!         .route("/echo", accept_websocket(echo))
+//!         .bind("127.0.0.1:8000")?
+//!         .run()
+//! }
+//! ```
+//!
+//! # In reading order
+//! - [`Server`] and [`Builder`]: routes and settings in, a running server out; [`Handle`] stops it.
+//! - [`accept_websocket`], [`require_websocket`], [`get`], [`post`]: what stands behind a route.
+//! - [`Request`] and [`Response`]: HTTP as a handler sees it; [`Templates`] for pages.
+//! - [`WebSocket`], [`Sender`], [`Message`], [`Closed`]: the open connection, its handle for other
+//!   threads, what travels, and how it ended.
+//! - [`Config`], [`Origins`]: limits, timeouts, and which pages may connect.
+//! - [`Error`] and [`ErrorKind`]: what went wrong, to act on and to read.
+//!
+//! # What can block
+//! A handler runs on the thread of its connection and may block as it likes: meanwhile one more
+//! thread, the keeper, answers pings, takes messages in, sends what is queued and enforces every
+//! deadline. No call of this crate waits for a peer without a deadline, except
+//! [`WebSocket::wait`], which ends when the connection does.
+
 mod config;
 mod conn;
 mod deadline;
@@ -9,6 +56,10 @@ mod net;
 mod route;
 mod server;
 mod ws;
+
+#[cfg(any(test, feature = "internals"))]
+#[doc(hidden)]
+pub mod internals;
 
 pub use config::Config;
 pub use conn::{Messages, Sender, WebSocket};

@@ -118,6 +118,7 @@ impl Refusal {
     }
 
     /// True if the connection must be closed after the answer.
+    #[cfg(any(test, feature = "internals"))]
     pub(crate) fn closes(&self) -> bool {
         self.close
     }

@@ -126,11 +126,6 @@ impl Pattern {
     pub(crate) fn source(&self) -> &str {
         &self.source
     }
-
-    /// True if there is no parameter in it.
-    pub(crate) fn is_literal(&self) -> bool {
-        self.segments.iter().all(|segment| segment.parameter.is_none())
-    }
 }
 
 impl fmt::Display for Pattern {

@@ -91,6 +91,11 @@ impl Request {
         self.head.query(name)
     }
 
+    /// The query as it was sent, without the question mark; `None` if there is none.
+    pub fn raw_query(&self) -> Option<&str> {
+        self.head.raw_query()
+    }
+
     /// All values of a query parameter, decoded, in their order.
     pub fn query_all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.head.query_all(name)

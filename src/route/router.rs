@@ -16,7 +16,6 @@ pub(crate) struct Router {
 
 /// One route.
 pub(crate) struct Route {
-    source: String,
     pattern: Pattern,
     handler: Box<dyn Handler>,
 }
@@ -29,10 +28,13 @@ impl Router {
     pub(crate) fn add(&mut self, source: &str, handler: Box<dyn Handler>) -> Result<()> {
         let pattern = Pattern::parse(source)?;
         if let Some(other) = self.routes.iter().find(|route| route.pattern.same_shape(&pattern)) {
-            let text = format!("route {source:?} can never match: {:?} comes first", other.source);
+            let text = format!(
+                "route {source:?} can never match: {:?} comes first",
+                other.pattern.source()
+            );
             return Err(Error::new(ErrorKind::Config, text));
         }
-        self.routes.push(Route { source: source.to_owned(), pattern, handler });
+        self.routes.push(Route { pattern, handler });
         Ok(())
     }
 
@@ -62,6 +64,6 @@ impl Route {
 
 impl fmt::Debug for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.routes.iter().map(|route| &route.source)).finish()
+        f.debug_list().entries(self.routes.iter().map(|route| route.pattern.source())).finish()
     }
 }

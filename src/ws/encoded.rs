@@ -66,11 +66,6 @@ impl HeaderBytes {
     }
 }
 
-/// A whole frame in one buffer, for control frames and queued pieces.
-pub(crate) fn whole_frame(kind: FrameKind, payload: &[u8]) -> Vec<u8> {
-    [HeaderBytes::new(kind, payload.len()).as_slice(), payload].concat()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,11 +80,5 @@ mod tests {
             assert_eq!(bytes.as_slice()[0], 0x82);
             assert_eq!(bytes.as_slice()[1] & 0x80, 0, "a server never masks");
         }
-    }
-
-    #[test]
-    fn a_control_frame_is_one_buffer() {
-        assert_eq!(whole_frame(FrameKind::Pong, b"hi"), b"\x8a\x02hi");
-        assert_eq!(whole_frame(FrameKind::Close, b""), b"\x88\x00");
     }
 }

@@ -115,12 +115,6 @@ impl Decoder {
         self.frame.map_or(0, |frame| frame.remaining)
     }
 
-    /// True while a message or frame has begun and is not whole.
-    #[cfg(any(test, feature = "internals"))]
-    pub(crate) fn is_midway(&self) -> bool {
-        self.header_len > 0 || self.frame.is_some() || self.message.is_some()
-    }
-
     /// The buffer of a large binary message that is arriving, with room made, so that the socket
     /// can be read straight into it; follow with [`direct_filled`](Self::direct_filled).
     pub(crate) fn direct(&mut self) -> Option<&mut Vec<u8>> {

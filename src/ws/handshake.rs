@@ -39,11 +39,6 @@ impl Handshake {
             Err(refusal) => Self::Refused(refusal),
         }
     }
-
-    /// True if the client wants a WebSocket, rightly or not.
-    pub(crate) fn is_attempt(&self) -> bool {
-        !matches!(self, Self::Absent)
-    }
 }
 
 fn examine(head: &RequestHead) -> Result<Offer, Refusal> {
@@ -212,8 +207,9 @@ mod tests {
     #[test]
     fn without_connection_upgrade_it_is_plain_http() {
         let plain = GOOD.replace("keep-alive, Upgrade", "keep-alive");
-        assert!(!handshake(&plain).is_attempt());
-        assert!(!handshake(&GOOD.replace("Upgrade: websocket", "Upgrade: h2c")).is_attempt());
+        assert!(matches!(handshake(&plain), Handshake::Absent));
+        let other = GOOD.replace("Upgrade: websocket", "Upgrade: h2c");
+        assert!(matches!(handshake(&other), Handshake::Absent));
     }
 
     #[test]

@@ -1,0 +1,156 @@
+//! Doors into the pure layers for benches and fuzz targets, behind the feature `internals`.
+//!
+//! Not a public API: anything here may change in any version. Each function checks what must hold
+//! for every input and panics where it does not.
+
+use crate::config::Config;
+use crate::http::parse::HeadParser;
+use crate::http::refusal::Refusal;
+use crate::http::request::RequestHead;
+use crate::ws::close::Violation;
+use crate::ws::frame::{Decoder, Event};
+
+/// Parses bytes as a request head twice, whole and cut in two, and checks that both agree.
+///
+/// # Panics
+/// If the outcome depends on the cut, or what was parsed breaks a promise of its type.
+pub fn parse_head(data: &[u8]) {
+    let config = Config::default().with_head_bytes(2048).with_head_lines(20);
+    let whole = head_outcome(data, data.len(), &config);
+    let cut = data.first().map_or(0, |&byte| usize::from(byte) % (data.len() + 1));
+    assert_eq!(whole, head_outcome(data, cut, &config), "cut at {cut}");
+}
+
+fn head_outcome(data: &[u8], cut: usize, config: &Config) -> Result<Option<usize>, u16> {
+    let mut parser = HeadParser::default();
+    let parsed: Result<Option<(RequestHead, usize)>, Refusal> =
+        match parser.parse(&data[..cut], config) {
+            Ok(None) => parser.parse(data, config),
+            done => done,
+        };
+    match parsed {
+        Err(refusal) => {
+            assert!(refusal.closes(), "a head that was not understood ends the connection");
+            Err(refusal.status())
+        }
+        Ok(None) => Ok(None),
+        Ok(Some((head, used))) => {
+            assert!(used <= data.len() && used <= config.head_bytes() + 4);
+            assert!(head.path() == "*" || head.path().starts_with('/'));
+            assert!(!head.path().split('/').any(|segment| segment == ".."));
+            assert!(!head.path().contains(|c: char| c.is_control() || c == '\\'));
+            Ok(Some(used))
+        }
+    }
+}
+
+/// Decodes bytes as frames twice, whole and byte by byte, and checks that both agree.
+///
+/// # Panics
+/// If the outcome depends on the cut or a message is over its limit.
+pub fn decode_frames(data: &[u8]) {
+    const LIMIT: usize = 4096;
+    let whole = frames_outcome(LIMIT, [data]);
+    let bytewise = frames_outcome(LIMIT, data.chunks(1));
+    assert_eq!(whole, bytewise);
+    for event in &whole.0 {
+        assert!(!matches!(event, Event::Message(message) if message.len() > LIMIT));
+    }
+}
+
+fn frames_outcome<'a>(
+    limit: usize,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> (Vec<Event>, Option<Violation>) {
+    let (mut decoder, mut events) = (Decoder::new(limit), Vec::new());
+    for piece in pieces {
+        let mut bytes = piece.to_vec();
+        let mut input = &mut bytes[..];
+        loop {
+            match decoder.decode(&mut input) {
+                Ok(Some(event)) => events.push(event),
+                Ok(None) => break,
+                Err(violation) => return (events, Some(violation)),
+            }
+        }
+    }
+    (events, None)
+}
+
+/// Decodes frames in place and returns the number of whole messages; for benches.
+///
+/// # Panics
+/// If the frames break the protocol.
+pub fn count_messages(frames: &mut [u8]) -> usize {
+    let (mut decoder, mut input, mut messages) = (Decoder::new(usize::MAX), frames, 0);
+    while let Some(event) = decoder.decode(&mut input).expect("the bench sends valid frames") {
+        messages += usize::from(matches!(event, Event::Message(_)));
+    }
+    messages
+}
+
+/// Parses one whole head; for benches.
+///
+/// # Panics
+/// If the head is not valid and whole.
+pub fn parse_one_head(head: &[u8]) -> usize {
+    let parsed = HeadParser::default().parse(head, &Config::default());
+    parsed.expect("a valid head").expect("a whole head").1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Bytes that look like a head more often than chance would have it.
+    fn headlike() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            Just("GET / HTTP/1.1\r\n".to_owned()),
+            Just("POST /a%2e%2e/b?x=%ff HTTP/1.0\r\n".to_owned()),
+            Just("Host: a\r\n".to_owned()),
+            Just("Content-Length: 5\r\n".to_owned()),
+            Just("Transfer-Encoding: chunked\r\n".to_owned()),
+            Just("\r\n".to_owned()),
+            Just("X: ".to_owned()),
+            "[ -~\r\n\\x00]{0,20}",
+        ];
+        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat().into_bytes())
+    }
+
+    /// Bytes that look like frames more often than chance would have it.
+    fn framelike() -> impl Strategy<Value = Vec<u8>> {
+        let frame = (any::<u8>(), 0u8..20, any::<[u8; 4]>(), any::<[u8; 20]>()).prop_map(
+            |(first, length, mask, payload)| {
+                let first = if first & 0x40 == 0 {
+                    first & 0x8f
+                } else {
+                    [0x81, 0x01, 0x80][usize::from(first) % 3]
+                };
+                let payload = &payload[..usize::from(length)];
+                [&[first, 0x80 | length][..], &mask, payload].concat()
+            },
+        );
+        proptest::collection::vec(frame, 0..10).prop_map(|frames| frames.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn heads_of_any_bytes_keep_the_promises(data in headlike()) {
+            parse_head(&data);
+        }
+
+        #[test]
+        fn frames_of_any_bytes_keep_the_promises(data in framelike()) {
+            decode_frames(&data);
+        }
+
+        #[test]
+        fn noise_keeps_the_promises(data in proptest::collection::vec(any::<u8>(), 0..400)) {
+            parse_head(&data);
+            decode_frames(&data);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! One connection as everybody who holds it sees it: its thread, the keeper, senders.
+//!
+//! # Locks
+//! `receive` (held by a waiting handler while it blocks in `recv`; others only ever try it), then
+//! the outbox's send lock, then `watch`. `stream` is taken alone. See `docs/ARCHITECTURE.md`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::config::Config;
+use crate::conn::outbox::Outbox;
+use crate::conn::receive::Receive;
+use crate::conn::record::{Clock, Record};
+use crate::net::poll::{Interest, Poller};
+use crate::net::stream::Stream;
+
+/// What all connections of a server share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) poller: Poller,
+}
+
+/// One connection, from its acceptance to its end.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    id: u64,
+    peer: SocketAddr,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) record: Record,
+    pub(crate) receive: Mutex<Receive>,
+    pub(crate) outbox: Outbox,
+    /// True while the handler blocks in `recv` with the receive lock held.
+    pub(crate) waiting: AtomicBool,
+    /// For those who end the connection from outside; gone once it is over, so that a forgotten
+    /// `Sender` holds no descriptor.
+    stream: Mutex<Option<Arc<Stream>>>,
+    watch: Mutex<Watch>,
+}
+
+/// What the poller was asked to watch.
+#[derive(Debug, Default)]
+struct Watch {
+    known: bool,
+    interest: Interest,
+}
+
+impl Connection {
+    pub(crate) fn new(id: u64, stream: Arc<Stream>, shared: Arc<Shared>) -> Self {
+        Self {
+            id,
+            peer: stream.peer(),
+            record: Record::new(),
+            receive: Mutex::new(Receive::new(&shared.config)),
+            outbox: Outbox::new(shared.config.outbound_bytes()),
+            waiting: AtomicBool::new(false),
+            stream: Mutex::new(Some(stream)),
+            watch: Mutex::new(Watch::default()),
+            shared,
+        }
+    }
+
+    /// The number that stands in the thread's name and in every log line.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The socket, until the connection is over.
+    pub(crate) fn stream(&self) -> Option<Arc<Stream>> {
+        self.stream.lock().clone()
+    }
+
+    /// Lets go of the socket everywhere; the descriptor closes with its last user.
+    pub(crate) fn release(&self) {
+        self.receive.lock().release();
+        self.outbox.release();
+        self.stream.lock().take();
+    }
+
+    /// True while a handler blocks in `recv` and whoever wants to read must not wait for it.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// Has the keeper called when the socket can be read.
+    pub(crate) fn watch_read(&self, stream: &Stream) {
+        self.watch(stream, |interest| interest.read = true);
+    }
+
+    /// Has the keeper called when the socket can be written.
+    pub(crate) fn watch_write(&self, stream: &Stream) {
+        self.watch(stream, |interest| interest.write = true);
+    }
+
+    /// True if the keeper will be called for reading.
+    pub(crate) fn is_read_watched(&self) -> bool {
+        self.watch.lock().interest.read
+    }
+
+    /// Takes note that the poller fired and watches nothing any more; what was not ready is
+    /// armed again.
+    pub(crate) fn watch_fired(&self, stream: &Stream, fired: Interest) {
+        let mut watch = self.watch.lock();
+        watch.interest.read &= !fired.read;
+        watch.interest.write &= !fired.write;
+        if watch.interest != Interest::default() {
+            self.arm(stream, &mut watch);
+        }
+    }
+
+    fn watch(&self, stream: &Stream, add: impl FnOnce(&mut Interest)) {
+        let mut watch = self.watch.lock();
+        let before = watch.interest;
+        add(&mut watch.interest);
+        if watch.interest != before {
+            self.arm(stream, &mut watch);
+        }
+    }
+
+    fn arm(&self, stream: &Stream, watch: &mut Watch) {
+        match self.shared.poller.arm(stream, self.id, watch.interest, watch.known) {
+            Ok(()) => watch.known = true,
+            Err(error) => {
+                // Without readiness the keeper's tick still ends what is stuck.
+                watch.interest = Interest::default();
+                log::error!("conn-{}: cannot watch the socket: {error}", self.id);
+            }
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The one thread for time, stuck writes and busy handlers.
+//!
+//! Ten times a second, and whenever a watched socket is ready, the keeper does for connections
+//! what their own threads cannot do while they block or are busy:
+//!
+//! | it sees | it does |
+//! |---|---|
+//! | an HTTP deadline passed | ends receiving (the thread wakes and answers 408) or cuts |
+//! | queued bytes and a writable socket | sends them |
+//! | queued bytes that do not move | closes 1013, cuts |
+//! | silence | pings; after more silence closes 1011, cuts |
+//! | a handler away for a tick | reads into the inbox, answers pings, notices the end |
+//! | a closing handshake that takes too long | cuts |
+//! | a server that stops | says 1001 to all, or cuts all |
+//!
+//! It never blocks on a connection: it only tries locks, and sends and receives without waiting.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::conn::connection::{Connection, Shared};
+use crate::conn::receive::Until;
+use crate::conn::record::{OnExpiry, Phase, millis};
+use crate::net::poll::{Interest, Ready};
+use crate::net::stream::{Blocking, Received, Stream};
+use crate::ws::close::{CloseFrame, close_code};
+use crate::ws::encoded::FrameKind;
+
+/// How often every connection is looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Most reads for one busy handler before the others get their turn.
+const READS_PER_TURN: usize = 16;
+
+/// How long a refused client may take to read its answer.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Most refused clients that are waited for at a time.
+const MAX_LINGERING: usize = 256;
+
+/// What the server wants of its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Order {
+    /// Go on.
+    Run = 0,
+    /// End them in good order.
+    Drain = 1,
+    /// End them now.
+    Cut = 2,
+}
+
+/// The handle of the keeper's thread.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    shared: Arc<Shared>,
+    mail: Arc<Mail>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What other threads leave for the keeper.
+#[derive(Debug)]
+struct Mail {
+    arrivals: Mutex<Vec<Arc<Connection>>>,
+    refused: Mutex<Vec<(Arc<Stream>, u64)>>,
+    order: AtomicU8,
+    is_asleep: AtomicBool,
+    is_dismissed: AtomicBool,
+}
+
+impl Keeper {
+    /// Starts the thread.
+    pub(crate) fn start(shared: Arc<Shared>) -> io::Result<Self> {
+        let mail = Arc::new(Mail {
+            arrivals: Mutex::new(Vec::new()),
+            refused: Mutex::new(Vec::new()),
+            order: AtomicU8::new(Order::Run as u8),
+            is_asleep: AtomicBool::new(false),
+            is_dismissed: AtomicBool::new(false),
+        });
+        let work =
+            Work { shared: Arc::clone(&shared), mail: Arc::clone(&mail), entries: HashMap::new() };
+        let thread = thread::Builder::new().name("keeper".into()).spawn(move || work.run())?;
+        Ok(Self { shared, mail, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Takes a new connection into care until its socket is released.
+    pub(crate) fn add(&self, conn: Arc<Connection>) {
+        self.mail.arrivals.lock().push(conn);
+        self.wake_if_asleep();
+    }
+
+    /// Takes a client that was refused and lets it read its answer before the socket closes.
+    pub(crate) fn linger(&self, stream: Arc<Stream>) {
+        let until = self.shared.clock.after(LINGER);
+        let mut refused = self.mail.refused.lock();
+        if refused.len() < MAX_LINGERING {
+            refused.push((stream, until));
+        }
+        drop(refused);
+        self.wake_if_asleep();
+    }
+
+    /// Changes what is wanted of all connections, present and coming.
+    pub(crate) fn give_order(&self, order: Order) {
+        self.mail.order.fetch_max(order as u8, Ordering::SeqCst);
+        self.shared.poller.wake();
+    }
+
+    /// Ends the thread.
+    pub(crate) fn dismiss(&self) {
+        self.mail.is_dismissed.store(true, Ordering::SeqCst);
+        self.shared.poller.wake();
+        if let Some(thread) = self.thread.lock().take() {
+            // The keeper runs no code of the application: it cannot have panicked by its fault.
+            let _ = thread.join();
+        }
+    }
+
+    fn wake_if_asleep(&self) {
+        if self.mail.is_asleep.swap(false, Ordering::SeqCst) {
+            self.shared.clock.advance();
+            self.shared.poller.wake();
+        }
+    }
+}
+
+/// A connection with what only the keeper knows of it.
+struct Entry {
+    conn: Arc<Connection>,
+    /// When it was pinged and has not shown life since; zero if not.
+    pinged_at: u64,
+}
+
+struct Work {
+    shared: Arc<Shared>,
+    mail: Arc<Mail>,
+    entries: HashMap<u64, Entry>,
+}
+
+impl Work {
+    fn run(mut self) {
+        let mut ready = Vec::new();
+        let mut next_tick = 0;
+        while !self.mail.is_dismissed.load(Ordering::SeqCst) {
+            let time = self.time_to_wait(next_tick);
+            if let Err(error) = self.shared.poller.wait(time, &mut ready) {
+                log::error!("keeper: cannot wait for events: {error}");
+                thread::sleep(TICK);
+            }
+            let now = self.shared.clock.advance();
+            self.welcome();
+            for ready in ready.drain(..) {
+                self.serve(ready);
+            }
+            if now >= next_tick {
+                self.tick(now);
+                next_tick = now + millis(TICK);
+            }
+        }
+    }
+
+    /// Until the next tick, or without end while there is nobody to look after.
+    fn time_to_wait(&self, next_tick: u64) -> Option<Duration> {
+        if self.entries.is_empty() {
+            self.mail.is_asleep.store(true, Ordering::SeqCst);
+            let nobody = self.mail.arrivals.lock().is_empty();
+            if nobody && self.mail.refused.lock().is_empty() {
+                return None;
+            }
+            self.mail.is_asleep.store(false, Ordering::SeqCst);
+        }
+        Some(Duration::from_millis(next_tick.saturating_sub(self.shared.clock.now())))
+    }
+
+    fn welcome(&mut self) {
+        for conn in self.mail.arrivals.lock().drain(..) {
+            self.entries.insert(conn.id(), Entry { conn, pinged_at: 0 });
+        }
+    }
+
+    /// Acts for one socket that became ready.
+    fn serve(&mut self, ready: Ready) {
+        let Some(entry) = self.entries.get(&ready.token) else { return };
+        let conn = &entry.conn;
+        let Some(stream) = conn.stream() else { return };
+        conn.watch_fired(&stream, Interest { read: ready.read, write: ready.write });
+        if ready.write {
+            conn.flush();
+        }
+        if ready.read && conn.record.away_since() != 0 {
+            read_for(conn, &stream);
+        }
+    }
+
+    fn tick(&mut self, now: u64) {
+        self.let_linger(now);
+        let order = self.mail.order.load(Ordering::SeqCst);
+        self.entries.retain(|_, entry| {
+            let Some(stream) = entry.conn.stream() else { return false };
+            match entry.conn.record.phase() {
+                Phase::Idle | Phase::Busy => look_at_http(&entry.conn, &stream, now),
+                Phase::WebSocket => entry.look_at_websocket(&stream, now),
+            }
+            if order != Order::Run as u8 {
+                obey(&entry.conn, &stream, order);
+            }
+            true
+        });
+        if self.entries.is_empty() {
+            self.entries.shrink_to(64);
+        }
+    }
+
+    /// Reads and drops what refused clients still send, so that closing does not reset the
+    /// connection before they have read why.
+    fn let_linger(&self, now: u64) {
+        let mut scrap = Vec::with_capacity(4096);
+        self.mail.refused.lock().retain(|(stream, until)| {
+            scrap.clear();
+            let is_open = match stream.recv_into(&mut scrap, Blocking::Never) {
+                Ok(Received::Bytes(_) | Received::Nothing) => true,
+                Ok(Received::End) | Err(_) => false,
+            };
+            is_open && now < *until
+        });
+    }
+}
+
+fn look_at_http(conn: &Connection, stream: &Stream, now: u64) {
+    match conn.record.take_expired(now) {
+        Some(OnExpiry::EndReceiving) => stream.shutdown_read(),
+        Some(OnExpiry::Cut) => stream.cut(),
+        None => {}
+    }
+}
+
+fn obey(conn: &Connection, stream: &Stream, order: u8) {
+    if order == Order::Cut as u8 {
+        conn.lost(crate::ws::Side::Server, "the server stopped");
+        stream.cut();
+        return;
+    }
+    match conn.record.phase() {
+        Phase::Idle => stream.shutdown_read(),
+        Phase::Busy => {}
+        Phase::WebSocket => {
+            let frame = CloseFrame::of_server(close_code::GOING_AWAY, "the server is stopping");
+            conn.start_close(frame);
+        }
+    }
+}
+
+impl Entry {
+    fn look_at_websocket(&mut self, stream: &Stream, now: u64) {
+        let (record, config) = (&self.conn.record, &self.conn.shared.config);
+        let close_by = record.close_by();
+        if close_by != 0 && now >= close_by {
+            record.set_close_by(0);
+            self.conn.give_up(close_code::INTERNAL, "closing took too long");
+            return;
+        }
+        let stuck_since = record.stuck_since();
+        if stuck_since != 0 && now >= stuck_since.saturating_add(millis(config.send_timeout())) {
+            record.set_stuck_since(0);
+            log::info!("conn-{}: the client has stopped reading", self.conn.id());
+            self.conn.give_up(close_code::TRY_AGAIN, "client too slow");
+            return;
+        }
+        let away_since = record.away_since();
+        if away_since != 0
+            && now.saturating_sub(away_since) >= millis(TICK)
+            && !self.conn.is_read_watched()
+        {
+            read_for(&self.conn, stream);
+        }
+        self.keep_alive(stream, now);
+    }
+
+    /// Pings the silent and gives up the dead.
+    ///
+    /// Silence counts only while somebody reads: a paused connection is not blamed.
+    fn keep_alive(&mut self, stream: &Stream, now: u64) {
+        let conn = &self.conn;
+        let Some(interval) = conn.shared.config.ping_interval() else { return };
+        if conn.record.is_paused() {
+            conn.record.mark_life(now);
+            self.pinged_at = 0;
+            return;
+        }
+        let life = conn.record.last_life();
+        if self.pinged_at == 0 || life >= self.pinged_at {
+            self.pinged_at = 0;
+            if now.saturating_sub(life) >= millis(interval) && !conn.outbox.is_closing() {
+                conn.send_control(FrameKind::Ping, b"");
+                self.pinged_at = now;
+            }
+            return;
+        }
+        let Some(timeout) = conn.shared.config.ping_timeout() else { return };
+        if now.saturating_sub(self.pinged_at) < millis(timeout) {
+            return;
+        }
+        if conn.record.away_since() != 0 {
+            read_for(conn, stream);
+            if conn.record.last_life() >= self.pinged_at {
+                return;
+            }
+        }
+        log::info!("conn-{}: no life since it was pinged", conn.id());
+        conn.give_up(close_code::INTERNAL, "keepalive ping timeout");
+    }
+}
+
+/// Reads for a handler that is away, then asks to be called when there is more.
+fn read_for(conn: &Arc<Connection>, stream: &Stream) {
+    // Locked means that the handler, or somebody asking for it, reads by itself.
+    let Some(mut receive) = conn.receive.try_lock() else { return };
+    for _ in 0..READS_PER_TURN {
+        if receive.is_full(&conn.shared.config) {
+            conn.record.set_paused(true);
+            return;
+        }
+        if !receive.fill(conn, Until::Now) {
+            break;
+        }
+    }
+    if !receive.has_ended() {
+        conn.watch_read(stream);
+    }
+}

@@ -1,0 +1,20 @@
+//! One open WebSocket: its two halves, what the keeper sees of it, and the face of it all.
+//!
+//! ```text
+//!                     ┌── receive ── decoder ── inbox ──► wait, read, count_messages
+//! socket ── stream ───┤
+//!                     └── outbox ── queue ◄──────────────  send, close, Sender, pongs
+//!                            ▲
+//! keeper ── record ──────────┘ deadlines, pings, queued bytes, busy handlers
+//! ```
+
+pub(crate) mod connection;
+pub(crate) mod json;
+pub(crate) mod keeper;
+pub(crate) mod outbox;
+pub(crate) mod queue;
+pub(crate) mod receive;
+pub(crate) mod record;
+pub(crate) mod socket;
+
+pub use socket::{Messages, Sender, WebSocket};

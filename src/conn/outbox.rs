@@ -1,0 +1,415 @@
+//! The send half: any thread, whole frames, no waiting for the peer under the lock.
+//!
+//! ```text
+//!  open ──close() or violation──► close sent ──peer's close──► over
+//!    └──────────peer's close (answered)─────────────────────────▲
+//!    └──────────end of stream, cut─────────────────────────────-┘
+//! ```
+//!
+//! A frame goes to the kernel at once if nothing is queued before it; what does not fit is
+//! queued, and the keeper sends it when the socket can be written. The close frame is the last
+//! frame; pings and pongs pass what has not begun and do not count against the limit.
+
+use std::io::{self, ErrorKind as IoErrorKind, IoSlice};
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use crate::conn::connection::Connection;
+use crate::conn::queue::SendQueue;
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, Result};
+use crate::net::stream::{Blocking, MAX_SLICES, Stream};
+use crate::ws::close::{CloseFrame, Closed, Side, Violation};
+use crate::ws::encoded::{FrameKind, HeaderBytes, MAX_HEADER_BYTES};
+use crate::ws::{Bytes, Message};
+
+/// Payloads up to this size are copied behind their header, which is cheaper than a second slice.
+const COPY_BYTES: usize = 512;
+
+/// Whether a send may wait for room in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Wait for room until the send deadline.
+    Wait,
+    /// Hand the message back at once.
+    Refuse,
+}
+
+/// The send half of a connection.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    state: Mutex<SendState>,
+    /// Signalled when queued bytes went out and when the connection ends.
+    room: Condvar,
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct SendState {
+    /// `None` before the handshake's answer and after the end.
+    stream: Option<Arc<Stream>>,
+    queue: SendQueue,
+    /// Our close frame is sent or queued: no data may follow.
+    close_sent: Option<CloseFrame>,
+    /// The peer's close frame has come.
+    close_received: bool,
+    /// The kernel refused to take more: the peer is gone.
+    is_broken: bool,
+    end: Option<End>,
+    messages_sent: u64,
+}
+
+/// How the connection ended, and the peer's fault if there was one.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub(crate) closed: Closed,
+    pub(crate) violation: Option<Violation>,
+}
+
+impl End {
+    /// The error for a call that needs an open connection.
+    pub(crate) fn to_error(&self) -> Error {
+        let error = Error::new(ErrorKind::Closed, self.closed.to_string());
+        match self.violation {
+            Some(violation) => error.with_source(violation.into_error()),
+            None => error,
+        }
+    }
+}
+
+impl Outbox {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { state: Mutex::new(SendState::default()), room: Condvar::new(), limit }
+    }
+
+    /// How the connection ended, if it has.
+    pub(crate) fn end(&self) -> Option<End> {
+        self.state.lock().end.clone()
+    }
+
+    /// True once our close frame is sent or queued, or the connection is over.
+    pub(crate) fn is_closing(&self) -> bool {
+        let state = self.state.lock();
+        state.close_sent.is_some() || state.end.is_some() || state.is_broken
+    }
+
+    /// Whole messages taken for sending.
+    pub(crate) fn messages_sent(&self) -> u64 {
+        self.state.lock().messages_sent
+    }
+
+    /// Bytes that wait for the client.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.state.lock().queue.bytes()
+    }
+
+    /// Lets go of the socket and of everything unsent.
+    pub(crate) fn release(&self) {
+        let mut state = self.state.lock();
+        state.stream = None;
+        state.queue.clear();
+        drop(state);
+        self.room.notify_all();
+    }
+}
+
+impl SendState {
+    /// The reason why no data may be sent any more.
+    fn refusal(&self) -> Option<Error> {
+        if let Some(end) = &self.end {
+            return Some(end.to_error());
+        }
+        if let Some(frame) = &self.close_sent {
+            let text = format!("close {} has been sent; nothing may follow it", frame.code());
+            return Some(Error::new(ErrorKind::Closed, text));
+        }
+        let is_gone = self.is_broken || self.stream.is_none();
+        is_gone.then(|| Error::new(ErrorKind::Closed, "the client is gone"))
+    }
+
+    /// Sends as much of the queue as fits.
+    fn flush(&mut self) -> io::Result<()> {
+        let Some(stream) = self.stream.clone() else { return Ok(()) };
+        while !self.queue.is_empty() {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let mut count = 0;
+            for (slot, slice) in slices.iter_mut().zip(self.queue.slices()) {
+                *slot = slice;
+                count += 1;
+            }
+            match stream.send_slices(&slices[..count], Blocking::Never) {
+                Ok(sent) => self.queue.advance(sent),
+                Err(error) if error.kind() == IoErrorKind::WouldBlock => return Ok(()),
+                Err(error) => {
+                    self.is_broken = true;
+                    self.queue.clear();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the sending direction once everything due has gone out.
+    fn settle(&self) {
+        let Some(stream) = &self.stream else { return };
+        if !self.queue.is_empty() || self.close_sent.is_none() {
+            return;
+        }
+        if self.close_received {
+            // Both have said goodbye: the server closes first and at once (RFC 6455 7.1.1).
+            stream.shutdown();
+        } else if self.end.is_some() {
+            // The peer broke the protocol and may still be sending: it has to see our close
+            // frame, so its bytes are read and dropped until it ends or the deadline passes.
+            stream.shutdown_write();
+        }
+    }
+}
+
+impl Connection {
+    /// Opens the send half with the handshake's answer, which goes out first.
+    pub(crate) fn open_outbox(&self, stream: Arc<Stream>, answer: Vec<u8>) {
+        let mut state = self.outbox.state.lock();
+        state.stream = Some(stream);
+        state.queue.push_raw(Bytes::from(answer), 0);
+        self.flush_locked(&mut state);
+    }
+
+    /// Sends a message whole or gives it back with the error.
+    ///
+    /// Waits only for room in the queue, and only if `patience` says so.
+    pub(crate) fn send_message(&self, message: Message, patience: Patience) -> Result<()> {
+        let kind = FrameKind::of(&message);
+        let header = HeaderBytes::new(kind, message.len());
+        let mut state = self.outbox.state.lock();
+        let mut deadline = None;
+        loop {
+            if let Some(error) = state.refusal() {
+                return Err(error.with_returned(message));
+            }
+            if state.queue.is_empty() {
+                return self.send_direct(&mut state, header, message);
+            }
+            let frame_bytes = header.as_slice().len() + message.len();
+            if state.queue.bytes() + frame_bytes <= self.outbox.limit {
+                state.messages_sent += 1;
+                state.queue.push(header, message.into_bytes(), 0);
+                return Ok(());
+            }
+            if patience == Patience::Refuse {
+                let text = format!(
+                    "{} bytes wait for the client, over the limit of {} with {frame_bytes} more",
+                    state.queue.bytes(),
+                    self.outbox.limit
+                );
+                return Err(Error::new(ErrorKind::QueueFull, text).with_returned(message));
+            }
+            let timeout = self.shared.config.send_timeout();
+            let deadline = *deadline.get_or_insert_with(|| Deadline::after(timeout));
+            if !wait_for_room(&self.outbox.room, &mut state, deadline) {
+                let text = format!("the client took too little in {timeout:?} to make room");
+                return Err(Error::new(ErrorKind::Timeout, text).with_returned(message));
+            }
+        }
+    }
+
+    /// Sends a frame before which nothing is queued; queues what the kernel does not take.
+    fn send_direct(
+        &self,
+        state: &mut MutexGuard<'_, SendState>,
+        header: HeaderBytes,
+        message: Message,
+    ) -> Result<()> {
+        let Some(stream) = &state.stream else {
+            return Err(Error::new(ErrorKind::Closed, "the client is gone").with_returned(message));
+        };
+        let payload = message.as_bytes();
+        let total = header.as_slice().len() + payload.len();
+        let sent = match send_now(stream, header.as_slice(), payload) {
+            Ok(sent) => sent,
+            Err(error) if error.kind() == IoErrorKind::WouldBlock => 0,
+            Err(error) => {
+                state.is_broken = true;
+                let error = Error::new(ErrorKind::Closed, "the client is gone").with_source(error);
+                return Err(error.with_returned(message));
+            }
+        };
+        state.messages_sent += 1;
+        if sent < total {
+            state.queue.push(header, message.into_bytes(), sent);
+            self.note_stuck(state);
+        }
+        Ok(())
+    }
+
+    /// Sends a ping or pong without ever waiting.
+    pub(crate) fn send_control(&self, kind: FrameKind, payload: &[u8]) {
+        let mut state = self.outbox.state.lock();
+        if state.refusal().is_none() {
+            state.queue.push_control(kind, payload);
+            self.flush_locked(&mut state);
+        }
+    }
+
+    /// Begins the closing handshake from this side; false if it has begun already.
+    pub(crate) fn start_close(&self, frame: CloseFrame) -> bool {
+        let mut state = self.outbox.state.lock();
+        if state.refusal().is_some() {
+            return false;
+        }
+        self.queue_close(&mut state, frame);
+        true
+    }
+
+    /// Answers the peer's close frame and ends the connection.
+    pub(crate) fn peer_closed(&self, frame: CloseFrame) {
+        let mut state = self.outbox.state.lock();
+        if state.end.is_some() {
+            return;
+        }
+        state.close_received = true;
+        let closed = match state.close_sent.take() {
+            Some(ours) => {
+                let closed = Closed::from_frame(Side::Server, &ours, true);
+                state.close_sent = Some(ours);
+                closed
+            }
+            None => Closed::from_frame(Side::Client, &frame, true),
+        };
+        state.end = Some(End { closed, violation: None });
+        if state.close_sent.is_none() {
+            self.queue_close(&mut state, frame);
+        }
+        state.settle();
+        drop(state);
+        self.outbox.room.notify_all();
+    }
+
+    /// Closes the connection of a peer that broke the protocol.
+    pub(crate) fn violated(&self, violation: Violation) {
+        let mut state = self.outbox.state.lock();
+        if state.end.is_some() {
+            return;
+        }
+        let answer = violation.answer();
+        let closed = Closed::from_frame(Side::Server, &answer, false);
+        state.end = Some(End { closed, violation: Some(violation) });
+        if state.close_sent.is_none() {
+            self.queue_close(&mut state, answer);
+        }
+        state.settle();
+        drop(state);
+        self.outbox.room.notify_all();
+    }
+
+    /// Takes note that the stream ended without the closing handshake.
+    pub(crate) fn lost(&self, by: Side, reason: &str) {
+        let mut state = self.outbox.state.lock();
+        if state.end.is_none() {
+            let closed = match &state.close_sent {
+                Some(ours) => Closed::from_frame(Side::Server, ours, false),
+                None => Closed::lost(by, reason),
+            };
+            state.end = Some(End { closed, violation: None });
+        }
+        drop(state);
+        self.outbox.room.notify_all();
+    }
+
+    /// Gives a connection up: says why as far as the peer still listens, then cuts it.
+    pub(crate) fn give_up(&self, code: u16, reason: &'static str) {
+        let mut state = self.outbox.state.lock();
+        if state.end.is_none() {
+            let frame = CloseFrame::of_server(code, reason);
+            let closed = match &state.close_sent {
+                Some(ours) => Closed::from_frame(Side::Server, ours, false),
+                None => Closed::from_frame(Side::Server, &frame, false),
+            };
+            state.end = Some(End { closed, violation: None });
+            if state.close_sent.is_none() && !state.is_broken {
+                self.queue_close(&mut state, frame);
+            }
+        }
+        let is_flushed = state.queue.is_empty();
+        drop(state);
+        self.outbox.room.notify_all();
+        if let Some(stream) = self.stream() {
+            if is_flushed {
+                // The close frame is with the kernel: let it go out before the end.
+                stream.shutdown();
+            } else {
+                stream.cut();
+            }
+        }
+    }
+
+    /// Sends queued bytes; called when the socket can be written.
+    pub(crate) fn flush(&self) {
+        let mut state = self.outbox.state.lock();
+        self.flush_locked(&mut state);
+        state.settle();
+        drop(state);
+        self.outbox.room.notify_all();
+    }
+
+    fn queue_close(&self, state: &mut MutexGuard<'_, SendState>, frame: CloseFrame) {
+        let payload = Bytes::from(frame.payload());
+        state.queue.push(HeaderBytes::new(FrameKind::Close, payload.len()), payload, 0);
+        state.close_sent = Some(frame);
+        self.flush_locked(state);
+        let timeout = self.shared.config.close_timeout();
+        self.record.set_close_by(self.shared.clock.after(timeout));
+    }
+
+    fn flush_locked(&self, state: &mut MutexGuard<'_, SendState>) {
+        let before = state.queue.bytes();
+        if let Err(error) = state.flush() {
+            log::debug!("conn-{}: cannot send: {error}", self.id());
+        }
+        if state.queue.is_empty() {
+            self.record.set_stuck_since(0);
+        } else if state.queue.bytes() < before || self.record.stuck_since() == 0 {
+            self.note_stuck(state);
+        } else if let Some(stream) = &state.stream {
+            self.watch_write(stream);
+        }
+    }
+
+    /// Bytes are queued: the keeper sends them when it can and watches the time.
+    fn note_stuck(&self, state: &MutexGuard<'_, SendState>) {
+        self.record.set_stuck_since(self.shared.clock.now());
+        if let Some(stream) = &state.stream {
+            self.watch_write(stream);
+        }
+    }
+}
+
+/// One call to the kernel for one frame.
+fn send_now(stream: &Stream, header: &[u8], payload: &[u8]) -> io::Result<usize> {
+    if payload.len() > COPY_BYTES {
+        let slices = [IoSlice::new(header), IoSlice::new(payload)];
+        return stream.send_slices(&slices, Blocking::Never);
+    }
+    let mut frame = [0; MAX_HEADER_BYTES + COPY_BYTES];
+    let total = header.len() + payload.len();
+    frame[..header.len()].copy_from_slice(header);
+    frame[header.len()..total].copy_from_slice(payload);
+    stream.send(&frame[..total], Blocking::Never)
+}
+
+/// Waits until the state may have changed; false once the deadline has passed.
+fn wait_for_room(
+    room: &Condvar,
+    state: &mut MutexGuard<'_, SendState>,
+    deadline: Deadline,
+) -> bool {
+    match deadline.instant() {
+        Some(instant) => !room.wait_until(state, instant).timed_out(),
+        None => {
+            room.wait(state);
+            true
+        }
+    }
+}

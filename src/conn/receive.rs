@@ -1,0 +1,355 @@
+//! The receive half: bytes from the socket, messages into the inbox, pings and closes answered.
+//!
+//! It is a state machine that anybody who holds its lock can drive: the handler's thread, which
+//! blocks, or the keeper while the handler is away, which does not.
+//!
+//! # Buffers
+//! A read goes to 4 KiB of the reader's stack, so that an idle connection owns no buffer at all.
+//! When reads fill that, a 64 KiB buffer is taken until reads are small again or a second passes
+//! in silence. A large binary message is read straight into its own memory.
+
+use std::collections::VecDeque;
+use std::io;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::conn::connection::Connection;
+use crate::deadline::Deadline;
+use crate::net::stream::{Blocking, Received, Stream};
+use crate::ws::Message;
+use crate::ws::close::{Side, Violation};
+use crate::ws::encoded::FrameKind;
+use crate::ws::frame::{Decoder, Event};
+
+/// The buffer on the reader's stack.
+const SMALL_READ: usize = 4 * 1024;
+
+/// The buffer of a connection that sends much.
+const LARGE_READ: usize = 64 * 1024;
+
+/// Reads that left the large buffer mostly empty, after which it is given back.
+const SMALL_READS_TO_SHRINK: u8 = 8;
+
+/// Silence after which the large buffer is given back.
+const LARGE_BUFFER_IDLE: Duration = Duration::from_secs(1);
+
+/// What a waiting message costs beside its payload.
+const MESSAGE_OVERHEAD: usize = 64;
+
+/// How long a fill may wait for bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Until {
+    /// Take what is there.
+    Now,
+    /// Wait for bytes, the deadline, or the keeper ending the stream.
+    Deadline(Deadline),
+    /// Wait for bytes or the keeper ending the stream.
+    Forever,
+}
+
+/// The receive half of a connection.
+#[derive(Debug)]
+pub(crate) struct Receive {
+    /// `None` before the handshake's answer and after the end.
+    stream: Option<Arc<Stream>>,
+    decoder: Decoder,
+    inbox: VecDeque<Message>,
+    inbox_bytes: usize,
+    large: Option<Vec<u8>>,
+    small_reads: u8,
+    /// The peer broke the protocol: its bytes are read and dropped, so that our close frame is
+    /// not lost to a reset.
+    is_deaf: bool,
+    /// Nothing more will come.
+    has_ended: bool,
+    messages_received: u64,
+}
+
+impl Receive {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            stream: None,
+            decoder: Decoder::new(config.message_bytes()),
+            inbox: VecDeque::new(),
+            inbox_bytes: 0,
+            large: None,
+            small_reads: 0,
+            is_deaf: false,
+            has_ended: false,
+            messages_received: 0,
+        }
+    }
+
+    /// Opens the half; `early` is what came behind the request head.
+    pub(crate) fn open(&mut self, conn: &Connection, stream: Arc<Stream>, mut early: Vec<u8>) {
+        self.stream = Some(stream);
+        self.digest(conn, &mut early);
+    }
+
+    /// The oldest waiting message.
+    pub(crate) fn pop(&mut self, conn: &Connection) -> Option<Message> {
+        let message = self.inbox.pop_front()?;
+        self.inbox_bytes -= message.len() + MESSAGE_OVERHEAD;
+        if self.inbox.is_empty() && self.inbox.capacity() > conn.shared.config.inbox_messages() {
+            self.inbox = VecDeque::new();
+        }
+        if conn.record.is_paused() && !self.is_full(&conn.shared.config) {
+            // The silence was ours, not the peer's.
+            conn.record.mark_life(conn.shared.clock.coarse());
+            conn.record.set_paused(false);
+        }
+        Some(message)
+    }
+
+    /// Whole messages that wait.
+    pub(crate) fn waiting_messages(&self) -> usize {
+        self.inbox.len()
+    }
+
+    /// Whole messages that ever arrived.
+    pub(crate) fn messages_received(&self) -> u64 {
+        self.messages_received
+    }
+
+    /// True once nothing more will come.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// True if nothing worth delivering will come: the end, or only bytes to be dropped.
+    pub(crate) fn is_over(&self) -> bool {
+        self.has_ended || self.is_deaf
+    }
+
+    /// True if nobody but the handler may add to the inbox now.
+    pub(crate) fn is_full(&self, config: &Config) -> bool {
+        self.inbox.len() >= config.inbox_messages() || self.inbox_bytes >= config.inbox_bytes()
+    }
+
+    /// True if not even the handler's own look-ahead may add to the inbox.
+    fn is_stuffed(&self, config: &Config) -> bool {
+        self.inbox_bytes >= config.inbox_bytes()
+    }
+
+    /// Reads everything the kernel holds, up to the inbox's limit of bytes.
+    pub(crate) fn look_ahead(&mut self, conn: &Connection) {
+        while !self.is_stuffed(&conn.shared.config) && self.fill(conn, Until::Now) {}
+    }
+
+    /// Forgets waiting messages: nobody is left to take them.
+    pub(crate) fn discard_inbox(&mut self) {
+        self.inbox = VecDeque::new();
+        self.inbox_bytes = 0;
+    }
+
+    /// Lets go of the socket and the buffers.
+    pub(crate) fn release(&mut self) {
+        self.stream = None;
+        self.large = None;
+        self.has_ended = true;
+    }
+
+    /// Reads once and digests what came; false if nothing did, or nothing ever will.
+    pub(crate) fn fill(&mut self, conn: &Connection, until: Until) -> bool {
+        if self.has_ended {
+            return false;
+        }
+        // Taken out and put back, which is cheaper than counting one more owner per message.
+        let Some(stream) = self.stream.take() else { return false };
+        let outcome = match until {
+            Until::Now => self.read(conn, &stream, Blocking::Never),
+            Until::Deadline(deadline) => self.read_until(conn, &stream, deadline),
+            Until::Forever => self.read_waiting(conn, &stream),
+        };
+        self.stream = Some(stream);
+        match outcome {
+            Ok(Received::Bytes(_)) => {
+                conn.record.mark_life(conn.shared.clock.coarse());
+                true
+            }
+            Ok(Received::Nothing) => false,
+            Ok(Received::End) => {
+                self.has_ended = true;
+                conn.lost(Side::Client, "ended without a close frame");
+                true
+            }
+            Err(error) => {
+                self.has_ended = true;
+                conn.lost(Side::Client, &format!("failed: {error}"));
+                true
+            }
+        }
+    }
+
+    /// Waits in `recv`, with the large buffer only as long as it is in use.
+    fn read_waiting(&mut self, conn: &Connection, stream: &Stream) -> io::Result<Received> {
+        if self.large.is_some() && self.decoder.due() == 0 {
+            let received = self.read(conn, stream, Blocking::Never)?;
+            if received != Received::Nothing {
+                return Ok(received);
+            }
+            let _waiting = Waiting::new(conn);
+            if !stream.wait_readable(Some(LARGE_BUFFER_IDLE))? {
+                self.large = None;
+            }
+        }
+        let _waiting = Waiting::new(conn);
+        self.read(conn, stream, Blocking::Wait)
+    }
+
+    /// Waits for bytes until an absolute deadline.
+    fn read_until(
+        &mut self,
+        conn: &Connection,
+        stream: &Stream,
+        deadline: Deadline,
+    ) -> io::Result<Received> {
+        loop {
+            let received = self.read(conn, stream, Blocking::Never)?;
+            if received != Received::Nothing || deadline.is_past() {
+                return Ok(received);
+            }
+            let _waiting = Waiting::new(conn);
+            stream.wait_readable(deadline.remaining())?;
+        }
+    }
+
+    /// One `recv` into the buffer that fits the moment.
+    fn read(
+        &mut self,
+        conn: &Connection,
+        stream: &Stream,
+        blocking: Blocking,
+    ) -> io::Result<Received> {
+        if !self.is_deaf
+            && let Some(buffer) = self.decoder.direct()
+        {
+            let before = buffer.len();
+            let received = stream.recv_into(buffer, blocking)?;
+            let filled = self.decoder.direct_filled(before);
+            self.digest_direct(conn, filled);
+            return Ok(received);
+        }
+        if self.large.is_some() || self.decoder.due() > SMALL_READ as u64 {
+            self.read_large(conn, stream, blocking)
+        } else {
+            self.read_small(conn, stream, blocking)
+        }
+    }
+
+    /// Reads to the stack of the caller.
+    fn read_small(
+        &mut self,
+        conn: &Connection,
+        stream: &Stream,
+        blocking: Blocking,
+    ) -> io::Result<Received> {
+        let mut buffer = [const { MaybeUninit::uninit() }; SMALL_READ];
+        let (received, bytes) = stream.recv_uninit(&mut buffer, blocking)?;
+        if bytes.len() == SMALL_READ {
+            self.large = Some(Vec::with_capacity(LARGE_READ));
+            self.small_reads = 0;
+        }
+        self.digest(conn, bytes);
+        Ok(received)
+    }
+
+    /// Reads to the large buffer, and gives it back when it has been too large for a while.
+    fn read_large(
+        &mut self,
+        conn: &Connection,
+        stream: &Stream,
+        blocking: Blocking,
+    ) -> io::Result<Received> {
+        let mut buffer = self.large.take().unwrap_or_else(|| Vec::with_capacity(LARGE_READ));
+        buffer.clear();
+        let received = stream.recv_into(&mut buffer, blocking)?;
+        if received != Received::Nothing {
+            self.small_reads = match buffer.len() {
+                0..SMALL_READ => self.small_reads.saturating_add(1),
+                _ => 0,
+            };
+        }
+        self.digest(conn, &mut buffer);
+        if self.small_reads < SMALL_READS_TO_SHRINK {
+            self.large = Some(buffer);
+        }
+        Ok(received)
+    }
+
+    /// Decodes bytes and acts on what they say.
+    fn digest(&mut self, conn: &Connection, bytes: &mut [u8]) {
+        let mut input = bytes;
+        while !self.is_deaf && !input.is_empty() {
+            match self.decoder.decode(&mut input) {
+                Ok(None) => break,
+                Ok(Some(event)) => self.act(conn, event),
+                Err(violation) => self.refuse(conn, violation),
+            }
+        }
+    }
+
+    fn digest_direct(
+        &mut self,
+        conn: &Connection,
+        filled: Result<(Option<Event>, Vec<u8>), Violation>,
+    ) {
+        match filled {
+            Ok((event, mut beyond)) => {
+                if let Some(event) = event {
+                    self.act(conn, event);
+                }
+                self.digest(conn, &mut beyond);
+            }
+            Err(violation) => self.refuse(conn, violation),
+        }
+    }
+
+    fn act(&mut self, conn: &Connection, event: Event) {
+        match event {
+            Event::Message(message) => {
+                self.messages_received += 1;
+                if conn.record.close_by() != 0 {
+                    // We have said goodbye: as in a browser, what still comes is not delivered,
+                    // so that a full inbox cannot hide the peer's answer.
+                    return;
+                }
+                self.inbox_bytes += message.len() + MESSAGE_OVERHEAD;
+                self.inbox.push_back(message);
+            }
+            Event::Ping => conn.send_control(FrameKind::Pong, self.decoder.control_payload()),
+            Event::Pong => {}
+            Event::Close(frame) => {
+                self.has_ended = true;
+                conn.peer_closed(frame);
+            }
+        }
+    }
+
+    fn refuse(&mut self, conn: &Connection, violation: Violation) {
+        self.is_deaf = true;
+        self.large = None;
+        conn.violated(violation);
+    }
+}
+
+/// Tells other threads that the receive lock is held by somebody who waits for the peer.
+struct Waiting<'a>(&'a Connection);
+
+impl<'a> Waiting<'a> {
+    fn new(conn: &'a Connection) -> Self {
+        conn.record.mark_waiting();
+        conn.waiting.store(true, Ordering::Release);
+        Self(conn)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.store(false, Ordering::Release);
+        self.0.record.mark_away(self.0.shared.clock.coarse());
+    }
+}

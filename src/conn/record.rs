@@ -1,0 +1,216 @@
+//! What the keeper sees of a connection without taking a lock.
+//!
+//! Every field is a plain atomic: the connection's thread writes, the keeper reads. Times are
+//! milliseconds of the [`Clock`], zero meaning "none". A value that is a tick old does no harm:
+//! every deadline is checked again at the next tick.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// Time as the keeper tells it: exact when asked, to a tick when read on the hot path.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+    coarse: AtomicU64,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Self { start: Instant::now(), coarse: AtomicU64::new(1) }
+    }
+
+    /// Milliseconds since the start, never zero.
+    pub(crate) fn now(&self) -> u64 {
+        self.start.elapsed().as_millis() as u64 + 1
+    }
+
+    /// The time of the keeper's last tick: one relaxed load.
+    pub(crate) fn coarse(&self) -> u64 {
+        self.coarse.load(Relaxed)
+    }
+
+    /// Moves the coarse time to now; the keeper's task.
+    pub(crate) fn advance(&self) -> u64 {
+        let now = self.now();
+        self.coarse.store(now, Relaxed);
+        now
+    }
+
+    /// The moment `duration` from now.
+    pub(crate) fn after(&self, duration: Duration) -> u64 {
+        self.now().saturating_add(millis(duration))
+    }
+}
+
+/// A duration in milliseconds, rounded up so that a deadline never passes early.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(u64::MAX / 4).min(u64::MAX / 4)
+}
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// HTTP, between two requests: may be ended at any time.
+    Idle = 0,
+    /// HTTP, a request is being received, handled or answered.
+    Busy = 1,
+    /// An open WebSocket.
+    WebSocket = 2,
+}
+
+/// What the keeper does when an HTTP deadline passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnExpiry {
+    /// End receiving, so that the thread wakes and can still answer.
+    EndReceiving,
+    /// Cut the connection: its peer takes nothing.
+    Cut,
+}
+
+/// The keeper's view of one connection.
+#[derive(Debug)]
+pub(crate) struct Record {
+    phase: AtomicU8,
+    /// HTTP deadline: `time << 1 | cut`.
+    deadline: AtomicU64,
+    expired: AtomicBool,
+    /// WebSocket: when bytes last came in.
+    last_life: AtomicU64,
+    /// WebSocket: since when the handler has not been waiting for a message; zero while it waits.
+    away_since: AtomicU64,
+    /// WebSocket: reading is paused because the inbox is full, so silence proves nothing.
+    paused: AtomicBool,
+    /// WebSocket: when the peer's close frame is due.
+    close_by: AtomicU64,
+    /// WebSocket: when queued bytes last moved; zero while nothing is queued.
+    stuck_since: AtomicU64,
+}
+
+impl Record {
+    pub(crate) fn new() -> Self {
+        Self {
+            phase: AtomicU8::new(Phase::Idle as u8),
+            deadline: AtomicU64::new(0),
+            expired: AtomicBool::new(false),
+            last_life: AtomicU64::new(0),
+            away_since: AtomicU64::new(0),
+            paused: AtomicBool::new(false),
+            close_by: AtomicU64::new(0),
+            stuck_since: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Relaxed) {
+            0 => Phase::Idle,
+            1 => Phase::Busy,
+            _ => Phase::WebSocket,
+        }
+    }
+
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
+    }
+
+    /// Sets the HTTP deadline, a moment of the [`Clock`].
+    pub(crate) fn set_deadline(&self, at: u64, then: OnExpiry) {
+        self.deadline.store(at << 1 | u64::from(then == OnExpiry::Cut), Relaxed);
+    }
+
+    pub(crate) fn clear_deadline(&self) {
+        self.deadline.store(0, Relaxed);
+    }
+
+    /// What to do if the HTTP deadline has passed; says so once.
+    pub(crate) fn take_expired(&self, now: u64) -> Option<OnExpiry> {
+        let deadline = self.deadline.load(Relaxed);
+        if deadline == 0 || now < deadline >> 1 {
+            return None;
+        }
+        // The thread may have set a new deadline meanwhile: then this one was met.
+        self.deadline.compare_exchange(deadline, 0, Relaxed, Relaxed).ok()?;
+        self.expired.store(true, Relaxed);
+        Some(if deadline & 1 == 1 { OnExpiry::Cut } else { OnExpiry::EndReceiving })
+    }
+
+    /// True once a deadline has passed: the end of the stream is the keeper's doing.
+    pub(crate) fn has_expired(&self) -> bool {
+        self.expired.load(Relaxed)
+    }
+
+    pub(crate) fn mark_life(&self, now: u64) {
+        self.last_life.store(now, Relaxed);
+    }
+
+    pub(crate) fn last_life(&self) -> u64 {
+        self.last_life.load(Relaxed)
+    }
+
+    /// The handler waits for a message from now on.
+    pub(crate) fn mark_waiting(&self) {
+        self.away_since.store(0, Relaxed);
+    }
+
+    /// The handler is back in its own code.
+    pub(crate) fn mark_away(&self, now: u64) {
+        self.away_since.store(now, Relaxed);
+    }
+
+    pub(crate) fn away_since(&self) -> u64 {
+        self.away_since.load(Relaxed)
+    }
+
+    pub(crate) fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Relaxed);
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Relaxed)
+    }
+
+    pub(crate) fn set_close_by(&self, at: u64) {
+        self.close_by.store(at, Relaxed);
+    }
+
+    pub(crate) fn close_by(&self) -> u64 {
+        self.close_by.load(Relaxed)
+    }
+
+    pub(crate) fn set_stuck_since(&self, at: u64) {
+        self.stuck_since.store(at, Relaxed);
+    }
+
+    pub(crate) fn stuck_since(&self) -> u64 {
+        self.stuck_since.load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_expires_once_and_says_what_to_do() {
+        let record = Record::new();
+        record.set_deadline(50, OnExpiry::Cut);
+        assert_eq!(record.take_expired(49), None);
+        assert_eq!(record.take_expired(50), Some(OnExpiry::Cut));
+        assert!(record.has_expired());
+        assert_eq!(record.take_expired(51), None);
+    }
+
+    #[test]
+    fn a_cleared_deadline_never_expires() {
+        let record = Record::new();
+        record.set_deadline(50, OnExpiry::EndReceiving);
+        record.clear_deadline();
+        assert_eq!(record.take_expired(u64::MAX), None);
+    }
+
+    #[test]
+    fn durations_round_up_and_stay_in_range() {
+        assert_eq!(millis(Duration::from_micros(1)), 1);
+        assert!(millis(Duration::MAX) < u64::MAX / 2);
+    }
+}

@@ -1,0 +1,568 @@
+//! `WebSocket`, what a handler holds, and `Sender`, what other threads hold.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::conn::connection::Connection;
+use crate::conn::outbox::{End, Patience};
+use crate::conn::receive::{Receive, Until};
+use crate::conn::record::Phase;
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, Result};
+use crate::net::stream::Stream;
+use crate::ws::close::CloseFrame;
+use crate::ws::handshake::Offer;
+use crate::ws::{Closed, Message};
+
+/// One WebSocket connection, as its handler sees it.
+///
+/// The handler's thread reads; any thread may send, through a shared reference or a
+/// [`Sender`]. The handshake is answered at the first use of the socket, or by
+/// [`accept_with`](Self::accept_with): until then a handler may still answer plain HTTP.
+///
+/// # Blocking
+/// Only [`wait`](Self::wait), [`wait_timeout`](Self::wait_timeout), iteration and
+/// [`send`](Self::send) wait, and each says until when. While the handler is away from all of
+/// them, the server's keeper answers pings, takes messages into the inbox and notices the end.
+///
+/// # Example
+/// ```
+/// use landline::{Request, Result, WebSocket};
+///
+/// fn echo(_request: &Request, ws: &WebSocket) -> Result<()> {
+///     for message in ws {
+///         ws.send(message?)?;
+///     }
+///     Ok(())
+/// }
+/// # let _ = landline::require_websocket(echo);
+/// ```
+///
+/// # Source
+/// dwebsocket `WebSocket`, with the differences listed in `docs/COMPATIBILITY.md`.
+pub struct WebSocket {
+    conn: Arc<Connection>,
+    /// True once the 101 is on its way.
+    is_open: AtomicBool,
+    /// What the handshake needs; gone once it is answered.
+    pending: Mutex<Option<Pending>>,
+    offered: Vec<String>,
+}
+
+/// A valid handshake that has not been answered.
+struct Pending {
+    offer: Offer,
+    stream: Arc<Stream>,
+    early: Vec<u8>,
+    /// The subprotocol that is chosen unless the handler chooses.
+    preferred: Option<String>,
+}
+
+impl WebSocket {
+    /// A socket whose handshake is valid and waits for its answer; `early` is what the client
+    /// sent behind the request head.
+    pub(crate) fn pending(
+        conn: Arc<Connection>,
+        stream: Arc<Stream>,
+        offer: Offer,
+        early: Vec<u8>,
+    ) -> Self {
+        let offered = offer.subprotocols().to_vec();
+        let pending = Mutex::new(Some(Pending { offer, stream, early, preferred: None }));
+        Self { conn, is_open: AtomicBool::new(false), pending, offered }
+    }
+
+    /// Chooses the first of these subprotocols that the client offers, unless the handler does.
+    pub(crate) fn prefer(&self, spoken: &[String]) {
+        let chosen = spoken.iter().find(|name| self.offered.contains(name));
+        if let (Some(name), Some(pending)) = (chosen, self.pending.lock().as_mut()) {
+            pending.preferred = Some(name.clone());
+        }
+    }
+
+    /// Takes back what the client sent early, if the handshake was never answered.
+    pub(crate) fn decline(&self) -> Option<Vec<u8>> {
+        self.pending.lock().take().map(|pending| pending.early)
+    }
+
+    /// Waits for the next message.
+    ///
+    /// Messages that arrived before a close are delivered first. `Ok(None)` means that the
+    /// connection ended cleanly; it stays so.
+    ///
+    /// # Blocking
+    /// Until a message or the end of the connection, whoever ends it: the client, another thread
+    /// with [`close`](Self::close), the keepalive or the server's stop.
+    ///
+    /// # Errors
+    /// `Closed`: the connection ended without the closing handshake or the client broke the
+    /// protocol; [`closed`](Self::closed) has the details, the source has the cause.
+    ///
+    /// # Source
+    /// dwebsocket `wait()`, which could not tell a close from a time-out.
+    pub fn wait(&self) -> Result<Option<Message>> {
+        self.open()?;
+        let mut receive = self.conn.receive.lock();
+        loop {
+            if let Some(message) = receive.pop(&self.conn) {
+                return Ok(Some(message));
+            }
+            if receive.is_over() {
+                drop(receive);
+                return self.outcome();
+            }
+            receive.fill(&self.conn, Until::Forever);
+        }
+    }
+
+    /// Waits for the next message, but not longer than `time`.
+    ///
+    /// # Blocking
+    /// Until a message, the end of the connection or the end of `time`.
+    ///
+    /// # Errors
+    /// - `Timeout`: no message came in time; the connection is as it was.
+    /// - `Closed`: the connection is over, cleanly or not; see [`closed`](Self::closed).
+    ///
+    /// # Source
+    /// dwebsocket `wait(timeout)`, which returned `None` for both.
+    pub fn wait_timeout(&self, time: Duration) -> Result<Message> {
+        self.open()?;
+        let deadline = Deadline::after(time);
+        let mut receive = self.lock_until(deadline).ok_or_else(|| timed_out(time))?;
+        loop {
+            if let Some(message) = receive.pop(&self.conn) {
+                return Ok(message);
+            }
+            if receive.is_over() {
+                drop(receive);
+                return Err(self.end_error());
+            }
+            if !receive.fill(&self.conn, Until::Deadline(deadline)) && deadline.is_past() {
+                return Err(timed_out(time));
+            }
+        }
+    }
+
+    /// Takes the next message if one is there.
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Errors
+    /// `Closed`: the connection is over and every message has been taken.
+    ///
+    /// # Source
+    /// dwebsocket `read()`, which returned `None` for a pending close too.
+    pub fn read(&self) -> Result<Option<Message>> {
+        self.open()?;
+        let Some(mut receive) = self.lock_now() else { return Ok(None) };
+        if receive.waiting_messages() == 0 {
+            receive.look_ahead(&self.conn);
+        }
+        if let Some(message) = receive.pop(&self.conn) {
+            return Ok(Some(message));
+        }
+        if !receive.is_over() {
+            return Ok(None);
+        }
+        drop(receive);
+        Err(self.end_error())
+    }
+
+    /// The number of whole messages that wait to be taken, those the kernel holds included.
+    ///
+    /// A close is not a message, and a message of which a part is missing does not count. Counts
+    /// no further than the inbox's limit of bytes. Zero while another thread waits for a message,
+    /// because that thread takes whatever comes.
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Units
+    /// Messages, not frames.
+    ///
+    /// # Source
+    /// dwebsocket `count_messages()`, which looked at one frame a call.
+    pub fn count_messages(&self) -> usize {
+        if self.open().is_err() {
+            return 0;
+        }
+        let Some(mut receive) = self.lock_now() else { return 0 };
+        receive.look_ahead(&self.conn);
+        receive.waiting_messages()
+    }
+
+    /// True if a message waits to be taken.
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Source
+    /// dwebsocket `has_messages()`, for which a pending close was a message.
+    pub fn has_messages(&self) -> bool {
+        if self.open().is_err() {
+            return false;
+        }
+        let Some(mut receive) = self.lock_now() else { return false };
+        if receive.waiting_messages() == 0 {
+            receive.look_ahead(&self.conn);
+        }
+        receive.waiting_messages() > 0
+    }
+
+    /// Iterates over the messages: [`wait`](Self::wait) until the clean end.
+    ///
+    /// # Blocking
+    /// Each step blocks as `wait` does.
+    ///
+    /// # Errors
+    /// An unclean end is the last item.
+    pub fn messages(&self) -> Messages<'_> {
+        Messages { ws: self, is_over: false }
+    }
+
+    /// Sends a message whole: text as text, binary as binary.
+    ///
+    /// # Blocking
+    /// Not for the client. If more than the outbound limit waits for it already, until there is
+    /// room or [`send_timeout`](crate::Config::send_timeout) has passed.
+    ///
+    /// # Errors
+    /// Nothing of the message was sent, and [`Error::into_message`] gives it back:
+    /// - `Closed`: the connection is over or closing.
+    /// - `Timeout`: the client took too little in time; the connection is as it was.
+    ///
+    /// # Source
+    /// dwebsocket `send()`, which turned binary into text and was silent after a close.
+    pub fn send(&self, message: impl Into<Message>) -> Result<()> {
+        self.open()?;
+        self.conn.send_message(message.into(), Patience::Wait)
+    }
+
+    /// Begins the closing handshake; later sends fail, and [`wait`](Self::wait) ends when the
+    /// client has answered.
+    ///
+    /// A connection that is closing or closed stays as it is.
+    ///
+    /// # Blocking
+    /// Never. The client has [`close_timeout`](crate::Config::close_timeout) to answer.
+    ///
+    /// # Units
+    /// `code`: 1000-1003, 1007-1014 or 3000-4999, see [`close_code`](crate::close_code);
+    /// `reason`: at most 123 bytes.
+    ///
+    /// # Errors
+    /// `Protocol`: a code that may not be sent. `Limit`: a reason that is too long. Nothing was
+    /// sent.
+    ///
+    /// # Source
+    /// RFC 6455 7.1.2; dwebsocket `close()`, which did not wait for the answer.
+    pub fn close(&self, code: u16, reason: &str) -> Result<()> {
+        let frame = CloseFrame::new(code, reason)?;
+        if self.open().is_ok() {
+            self.conn.start_close(frame);
+        }
+        Ok(())
+    }
+
+    /// True once no message can be sent any more: a close was sent or received, or the
+    /// connection is lost, as far as this side has noticed.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn is_closed(&self) -> bool {
+        if !self.is_open.load(Ordering::Acquire) {
+            return false;
+        }
+        if let Some(mut receive) = self.lock_now()
+            && !receive.is_full(&self.conn.shared.config)
+        {
+            receive.look_ahead(&self.conn);
+        }
+        self.conn.outbox.is_closing()
+    }
+
+    /// How the connection ended; `None` while it has not.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn closed(&self) -> Option<Closed> {
+        self.conn.outbox.end().map(|end| end.closed)
+    }
+
+    /// A handle for other threads to send and close with.
+    ///
+    /// It may outlive the handler; it then says `Closed`.
+    ///
+    /// # Errors
+    /// `Closed`: the handshake cannot be answered any more.
+    pub fn sender(&self) -> Result<Sender> {
+        self.open()?;
+        Ok(Sender { conn: Arc::clone(&self.conn) })
+    }
+
+    /// The subprotocols the client offered, in its order of preference.
+    pub fn subprotocols(&self) -> &[String] {
+        &self.offered
+    }
+
+    /// Answers the handshake now, with a subprotocol and further header fields.
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Units
+    /// `subprotocol`: one of [`subprotocols`](Self::subprotocols). `headers`: names and values,
+    /// `Set-Cookie` for instance; those of the handshake itself may not be given.
+    ///
+    /// # Errors
+    /// - `Protocol`: the handshake has been answered already, the client did not offer the
+    ///   subprotocol, or a header is not allowed. The handshake is as it was.
+    /// - `Closed`: the handshake cannot be answered any more.
+    ///
+    /// # Source
+    /// Channels `accept(subprotocol, headers)`.
+    pub fn accept_with(&self, subprotocol: Option<&str>, headers: &[(&str, &str)]) -> Result<()> {
+        let mut pending = self.pending.lock();
+        let Some(waiting) = pending.as_ref() else {
+            let text = "the handshake has been answered already";
+            return Err(Error::new(ErrorKind::Protocol, text));
+        };
+        let answer = waiting.offer.answer(subprotocol, headers)?;
+        if let Some(pending) = pending.take() {
+            self.start(pending, answer);
+        }
+        Ok(())
+    }
+
+    /// The number of this connection, as in the thread's name and the log.
+    pub fn conn_id(&self) -> u64 {
+        self.conn.id()
+    }
+
+    /// The client's address.
+    pub fn peer(&self) -> SocketAddr {
+        self.conn.peer()
+    }
+
+    /// Answers the handshake if that has not been done.
+    fn open(&self) -> Result<()> {
+        if self.is_open.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut pending = self.pending.lock();
+        if let Some(waiting) = pending.take() {
+            let answer = waiting.offer.default_answer(waiting.preferred.as_deref());
+            self.start(waiting, answer);
+        }
+        if self.is_open.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Closed, "the request was answered without a handshake"))
+    }
+
+    fn start(&self, pending: Pending, answer: Vec<u8>) {
+        let conn = &self.conn;
+        let now = conn.shared.clock.now();
+        conn.record.mark_life(now);
+        conn.record.mark_away(now);
+        conn.open_outbox(Arc::clone(&pending.stream), answer);
+        conn.receive.lock().open(conn, pending.stream, pending.early);
+        conn.record.set_phase(Phase::WebSocket);
+        self.is_open.store(true, Ordering::Release);
+    }
+
+    /// True once the handshake is answered with 101.
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
+
+    /// The receive half unless somebody waits in it; the keeper's short visits are waited for.
+    fn lock_now(&self) -> Option<MutexGuard<'_, Receive>> {
+        loop {
+            if let Some(receive) = self.conn.receive.try_lock() {
+                return Some(receive);
+            }
+            if self.conn.is_waiting() {
+                return None;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    fn lock_until(&self, deadline: Deadline) -> Option<MutexGuard<'_, Receive>> {
+        match deadline.instant() {
+            Some(instant) => self.conn.receive.try_lock_until(instant),
+            None => Some(self.conn.receive.lock()),
+        }
+    }
+
+    fn outcome(&self) -> Result<Option<Message>> {
+        match self.conn.outbox.end() {
+            Some(End { closed, .. }) if closed.is_clean() => Ok(None),
+            _ => Err(self.end_error()),
+        }
+    }
+
+    fn end_error(&self) -> Error {
+        match self.conn.outbox.end() {
+            Some(end) => end.to_error(),
+            None => Error::new(ErrorKind::Closed, "the connection is over"),
+        }
+    }
+
+    /// Ends the connection after its handler: says goodbye, waits for the answer, lets go.
+    ///
+    /// # Blocking
+    /// Until the client has answered or the close deadline cuts it.
+    pub(crate) fn finish(&self, code: u16, reason: &'static str) -> Summary {
+        self.conn.start_close(CloseFrame::of_server(code, reason));
+        let mut receive = self.conn.receive.lock();
+        while !receive.has_ended() {
+            receive.discard_inbox();
+            receive.fill(&self.conn, Until::Forever);
+        }
+        let received = receive.messages_received();
+        drop(receive);
+        self.conn.flush();
+        let sent = self.conn.outbox.messages_sent();
+        let closed = self.closed();
+        self.conn.release();
+        Summary { closed, received, sent }
+    }
+}
+
+/// What is to be said of a connection when it is over.
+pub(crate) struct Summary {
+    pub(crate) closed: Option<Closed>,
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
+}
+
+fn timed_out(time: Duration) -> Error {
+    Error::new(ErrorKind::Timeout, format!("no message within {time:?}"))
+}
+
+impl fmt::Debug for WebSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WebSocket(conn-{}, {})", self.conn.id(), self.conn.peer())
+    }
+}
+
+/// The messages of a connection until its clean end; made by [`WebSocket::messages`].
+#[derive(Debug)]
+pub struct Messages<'a> {
+    ws: &'a WebSocket,
+    is_over: bool,
+}
+
+impl Iterator for Messages<'_> {
+    type Item = Result<Message>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let item = self.ws.wait().transpose();
+        self.is_over = !matches!(item, Some(Ok(_)));
+        item
+    }
+}
+
+impl<'a> IntoIterator for &'a WebSocket {
+    type Item = Result<Message>;
+    type IntoIter = Messages<'a>;
+
+    fn into_iter(self) -> Messages<'a> {
+        self.messages()
+    }
+}
+
+/// A handle to send on and close one connection from any thread; cheap to clone.
+///
+/// It holds no descriptor: one that is forgotten costs a few hundred bytes, not a socket.
+#[derive(Clone)]
+pub struct Sender {
+    conn: Arc<Connection>,
+}
+
+impl Sender {
+    /// Sends a message whole, as [`WebSocket::send`] does.
+    ///
+    /// # Blocking
+    /// Until there is room in the outbound queue or
+    /// [`send_timeout`](crate::Config::send_timeout) has passed.
+    ///
+    /// # Errors
+    /// As [`WebSocket::send`]; the message comes back with the error.
+    pub fn send(&self, message: impl Into<Message>) -> Result<()> {
+        self.conn.send_message(message.into(), Patience::Wait)
+    }
+
+    /// Sends or queues a message without ever waiting.
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Errors
+    /// The message comes back with the error:
+    /// - `QueueFull`: more than the outbound limit would wait for the client.
+    /// - `Closed`: the connection is over or closing.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<()> {
+        self.conn.send_message(message.into(), Patience::Refuse)
+    }
+
+    /// Begins the closing handshake, as [`WebSocket::close`] does.
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Errors
+    /// As [`WebSocket::close`].
+    pub fn close(&self, code: u16, reason: &str) -> Result<()> {
+        self.conn.start_close(CloseFrame::new(code, reason)?);
+        Ok(())
+    }
+
+    /// True once no message can be sent any more, as far as this side has noticed.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn is_closed(&self) -> bool {
+        self.conn.outbox.is_closing()
+    }
+
+    /// How the connection ended; `None` while it has not.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn closed(&self) -> Option<Closed> {
+        self.conn.outbox.end().map(|end| end.closed)
+    }
+
+    /// Bytes that are queued because the client has not taken them.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn queued_bytes(&self) -> usize {
+        self.conn.outbox.queued_bytes()
+    }
+
+    /// The number of the connection.
+    pub fn conn_id(&self) -> u64 {
+        self.conn.id()
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sender(conn-{})", self.conn.id())
+    }
+}
+

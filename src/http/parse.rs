@@ -1,0 +1,225 @@
+//! Finds the end of a request head in a growing buffer, then checks and decodes it.
+//!
+//! ```text
+//! received bytes ─► HeadParser: lines, limits, control bytes ─► httparse: grammar
+//!                   (each byte looked at once)                       │
+//!                       RequestHead ◄─ target, host, framing, expectation
+//! ```
+//! The first pass exists because a head may arrive byte by byte: it remembers how far it got, so
+//! that many small reads cost no more than one. It is also stricter than httparse, which takes a
+//! bare LF for a line end. What is refused never depends on how the bytes were split.
+//!
+//! Source: RFC 9112 2 to 6.
+
+use httparse::Status;
+
+use super::framing::Framing;
+use super::headers::Headers;
+use super::host;
+use super::method::Method;
+use super::refusal::Refusal;
+use super::request::{RequestHead, Version};
+use super::target::Target;
+use super::token::is_text_byte;
+use crate::config::Config;
+
+/// Empty lines that are forgiven before a request line (RFC 9112 2.2).
+const LEADING_LINES: usize = 2;
+
+/// No setting lifts the limit of a head above this, since positions in it are kept in 32 bits.
+const MAX_HEAD_BYTES: usize = 1 << 30;
+
+/// Finds and parses one head after the other.
+///
+/// Between two calls the buffer may only grow at its end; after a head was found, its bytes are
+/// taken away and the parser is ready for the next one. After a refusal the connection closes.
+#[derive(Debug, Default)]
+pub(crate) struct HeadParser {
+    /// Where the head begins, after the leading empty lines.
+    start: usize,
+    /// Where the line that is not yet complete begins.
+    line_start: usize,
+    /// Complete lines, the request line included.
+    lines: usize,
+    /// Bytes that need not be looked at again.
+    scanned: usize,
+}
+
+impl HeadParser {
+    /// Parses the head at the start of `buffer`: the head and how many bytes it took, leading
+    /// empty lines included, or `None` if it is not complete yet.
+    ///
+    /// # Errors
+    /// As soon as the bytes that are there cannot become a valid head: 414, 431 and control
+    /// bytes at once, the version at the end of the request line, everything else at the end of
+    /// the head. Every refusal closes.
+    pub(crate) fn parse(
+        &mut self,
+        buffer: &[u8],
+        config: &Config,
+    ) -> Result<Option<(RequestHead, usize)>, Refusal> {
+        let Some(end) = self.find_end(buffer, config)? else { return Ok(None) };
+        let done = std::mem::take(self);
+        let head = read_head(&buffer[done.start..end], done.lines - 1)?;
+        Ok(Some((head, end)))
+    }
+
+    /// True if at least one byte of a head is there; the forgiven empty lines before it do not
+    /// count, so a connection that sent only those is still idle.
+    pub(crate) fn started(&self, buffer: &[u8]) -> bool {
+        let mut rest = buffer;
+        for _ in 0..LEADING_LINES {
+            rest = rest.strip_prefix(b"\r\n").unwrap_or(rest);
+        }
+        !matches!(rest, b"" | b"\r")
+    }
+
+    /// Walks over new bytes: the position after the empty line that ends the head, if it is there.
+    fn find_end(&mut self, buffer: &[u8], config: &Config) -> Result<Option<usize>, Refusal> {
+        let limit = config.head_bytes().min(MAX_HEAD_BYTES);
+        while let Some(rest) = buffer.get(self.scanned..).filter(|rest| !rest.is_empty()) {
+            let at = self.scanned;
+            if rest[0] == b'\r' {
+                let Some(&next) = rest.get(1) else { break };
+                if next != b'\n' {
+                    return Err(Refusal::bad_request("The request head has a bare CR."));
+                }
+                self.within(at + 2, limit)?;
+                if self.end_line(at, buffer)? {
+                    return Ok(Some(self.scanned));
+                }
+                continue;
+            }
+            if at == self.line_start && self.lines > config.head_lines() {
+                return Err(Refusal::too_many_header_lines());
+            }
+            let run = rest.iter().position(|&byte| !is_text_byte(byte)).unwrap_or(rest.len());
+            self.within(at + run.max(1), limit)?;
+            if run == 0 {
+                return Err(Refusal::bad_request("The request head has a control character."));
+            }
+            self.scanned += run;
+        }
+        Ok(None)
+    }
+
+    /// Takes the line that ends with the CR LF at `at`; true if it is the last of the head.
+    fn end_line(&mut self, at: usize, buffer: &[u8]) -> Result<bool, Refusal> {
+        let line = &buffer[self.line_start..at];
+        self.scanned = at + 2;
+        self.line_start = self.scanned;
+        match (line.is_empty(), self.lines) {
+            (true, 0) if at < 2 * LEADING_LINES => self.start = self.scanned,
+            (true, 0) => return Err(Refusal::bad_request("The request line is missing.")),
+            (true, _) => return Ok(true),
+            (false, 0) => check_version(line)?,
+            (false, _) => {}
+        }
+        self.lines += usize::from(!line.is_empty());
+        Ok(false)
+    }
+
+    /// Refuses a head that reaches over the limit.
+    fn within(&self, end: usize, limit: usize) -> Result<(), Refusal> {
+        match end - self.start <= limit {
+            true => Ok(()),
+            false if self.lines == 0 => Err(Refusal::uri_too_long()),
+            false => Err(Refusal::head_too_long()),
+        }
+    }
+}
+
+/// Answers a wrong version before the head is complete: the sender may wait for an answer first.
+fn check_version(line: &[u8]) -> Result<(), Refusal> {
+    let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+    match version.strip_prefix(b"HTTP/") {
+        Some(b"1.1" | b"1.0") => Ok(()),
+        Some([b'0'..=b'9'] | [b'0'..=b'9', b'.', b'0'..=b'9']) => {
+            Err(Refusal::version_not_supported())
+        }
+        _ => Err(Refusal::bad_request("The request line is malformed.")),
+    }
+}
+
+/// Parses a whole head with this many header lines.
+fn read_head(text: &[u8], lines: usize) -> Result<RequestHead, Refusal> {
+    // On the heap and of the size that is needed: the stack of a connection is small.
+    let mut storage = Vec::with_capacity(lines);
+    let mut parsed = httparse::Request::new(&mut []);
+    let status = parsed
+        .parse_with_uninit_headers(text, storage.spare_capacity_mut())
+        .map_err(|error| Refusal::bad_request(describe(error)))?;
+    let (Status::Complete(length), Some(method), Some(target), Some(minor)) =
+        (status, parsed.method, parsed.path, parsed.version)
+    else {
+        return Err(Refusal::bad_request("The request head is malformed."));
+    };
+    // Both passes must agree on where the head ends.
+    if length != text.len() {
+        return Err(Refusal::bad_request("The request head is malformed."));
+    }
+    let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
+    let headers = Headers::from_fields(parsed.headers.iter().map(|line| (line.name, line.value)));
+    check_head(method, target, version, headers)
+}
+
+/// What httparse refuses, in words for the peer.
+fn describe(error: httparse::Error) -> &'static str {
+    match error {
+        // Also a space before the colon and a folded line.
+        httparse::Error::HeaderName => "A header name is malformed.",
+        httparse::Error::HeaderValue => "A header value is malformed.",
+        httparse::Error::Token => "The request line is malformed.",
+        _ => "The request head is malformed.",
+    }
+}
+
+/// The checks that need more than one line.
+fn check_head(
+    method: &str,
+    target: &str,
+    version: Version,
+    headers: Headers,
+) -> Result<RequestHead, Refusal> {
+    let method: Method =
+        method.parse().map_err(|()| Refusal::bad_request("The method is malformed."))?;
+    let (target, authority) = Target::parse(target, &method)?;
+    let host = check_host(version, &headers, authority)?;
+    let framing = Framing::of(version, &headers)?;
+    let expects_continue = check_expectation(version, &headers)? && framing != Framing::None;
+    Ok(RequestHead { method, version, framing, expects_continue, target, host, headers })
+}
+
+/// The host of the request: that of an absolute target before that of the `Host` line, which
+/// must be there and valid all the same (RFC 9112 3.2).
+fn check_host(
+    version: Version,
+    headers: &Headers,
+    authority: Option<&str>,
+) -> Result<Box<str>, Refusal> {
+    let line = match headers.count("host") {
+        0 if version == Version::Http10 => "",
+        0 => return Err(Refusal::bad_request("The Host is missing.")),
+        1 => headers
+            .get("host")
+            .filter(|host| host::is_valid(host))
+            .ok_or_else(|| Refusal::bad_request("The Host is malformed."))?,
+        _ => return Err(Refusal::bad_request("The Host is there more than once.")),
+    };
+    Ok(authority.unwrap_or(line).into())
+}
+
+/// True for `Expect: 100-continue`; HTTP/1.0 has no expectations (RFC 9110 10.1.1).
+fn check_expectation(version: Version, headers: &Headers) -> Result<bool, Refusal> {
+    let mut expected = headers.raw("expect").peekable();
+    if version == Version::Http10 || expected.peek().is_none() {
+        return Ok(false);
+    }
+    if expected.all(|value| value.eq_ignore_ascii_case(b"100-continue")) {
+        return Ok(true);
+    }
+    Err(Refusal::expectation_failed())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Readiness of many sockets for one thread, one shot at a time.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::io::Errno;
+
+use crate::net::stream::Stream;
+
+/// The token of [`Poller::wake`]; no connection has it.
+const WAKE: u64 = u64::MAX;
+
+/// Most events taken in one wait.
+const BATCH: usize = 256;
+
+/// What a socket is watched for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Interest {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+}
+
+/// A socket that became ready and is no longer watched until it is armed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ready {
+    pub(crate) token: u64,
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+}
+
+/// An epoll instance with a way to wake its waiter. Any thread may arm.
+#[derive(Debug)]
+pub(crate) struct Poller {
+    epoll: OwnedFd,
+    wakeup: OwnedFd,
+}
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let wakeup = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        epoll::add(&epoll, &wakeup, EventData::new_u64(WAKE), EventFlags::IN)?;
+        Ok(Self { epoll, wakeup })
+    }
+
+    /// Watches a socket until the first event; `known` tells whether it was armed before.
+    pub(crate) fn arm(
+        &self,
+        stream: &Stream,
+        token: u64,
+        interest: Interest,
+        known: bool,
+    ) -> io::Result<()> {
+        let mut flags = EventFlags::ONESHOT;
+        flags.set(EventFlags::IN, interest.read);
+        flags.set(EventFlags::OUT, interest.write);
+        let data = EventData::new_u64(token);
+        if known {
+            epoll::modify(&self.epoll, stream, data, flags)?;
+        } else {
+            epoll::add(&self.epoll, stream, data, flags)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the current or the next wait.
+    pub(crate) fn wake(&self) {
+        // Full means that a wake-up is pending already.
+        let _ = rustix::io::write(&self.wakeup, &1u64.to_ne_bytes());
+    }
+
+    /// Waits for events, a wake-up or the end of the time; adds what is ready to `ready`.
+    pub(crate) fn wait(&self, time: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let time = time.and_then(|time| Timespec::try_from(time).ok());
+        let mut events = Vec::with_capacity(BATCH);
+        match epoll::wait(&self.epoll, spare_capacity(&mut events), time.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        for event in events {
+            let (token, flags) = (event.data.u64(), event.flags);
+            if token == WAKE {
+                let _ = rustix::io::read(&self.wakeup, &mut [0u8; 8]);
+                continue;
+            }
+            let gone = flags.intersects(EventFlags::HUP | EventFlags::ERR);
+            let read = gone || flags.contains(EventFlags::IN);
+            let write = gone || flags.contains(EventFlags::OUT);
+            ready.push(Ready { token, read, write });
+        }
+        Ok(())
+    }
+}

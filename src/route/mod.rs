@@ -1,0 +1,14 @@
+//! What an application is written against: requests, handlers, wrappers and routes.
+
+pub(crate) mod handler;
+pub(crate) mod hosts;
+pub(crate) mod methods;
+pub(crate) mod pattern;
+pub(crate) mod request;
+pub(crate) mod router;
+pub(crate) mod wrap;
+
+pub use handler::{Handler, IntoResponse};
+pub use methods::{Methods, delete, get, patch, post, put};
+pub use request::Request;
+pub use wrap::{AcceptWebSocket, RequireWebSocket, accept_websocket, require_websocket};

@@ -1,0 +1,226 @@
+//! A request as its handler sees it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::conn::WebSocket;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::query::Pairs;
+use crate::http::refusal::Refusal;
+use crate::http::request::RequestHead;
+use crate::http::{Headers, Method, Response, Templates};
+use crate::route::pattern::Params;
+
+/// Where the body of a request comes from when a handler asks for it.
+pub(crate) trait BodySource: Send + Sync {
+    /// Receives the whole body; called once.
+    fn read_body(&self) -> Result<Vec<u8>, Refusal>;
+}
+
+/// A request: its head, the parameters of its route, its body when asked for, and the WebSocket
+/// if it is a valid handshake.
+///
+/// # Source
+/// Django's `HttpRequest` with dwebsocket's `websocket` and `is_websocket`.
+pub struct Request {
+    head: RequestHead,
+    params: Params,
+    peer: SocketAddr,
+    conn_id: u64,
+    source: Arc<dyn BodySource>,
+    body: OnceLock<Result<Vec<u8>, Refusal>>,
+    form: OnceLock<Result<Pairs, Refusal>>,
+    websocket: Option<WebSocket>,
+    templates: Templates,
+}
+
+impl Request {
+    pub(crate) fn new(
+        head: RequestHead,
+        peer: SocketAddr,
+        conn_id: u64,
+        source: Arc<dyn BodySource>,
+        templates: Templates,
+    ) -> Self {
+        Self {
+            head,
+            params: Params::default(),
+            peer,
+            conn_id,
+            source,
+            body: OnceLock::new(),
+            form: OnceLock::new(),
+            websocket: None,
+            templates,
+        }
+    }
+
+    pub(crate) fn head(&self) -> &RequestHead {
+        &self.head
+    }
+
+    pub(crate) fn set_params(&mut self, params: Params) {
+        self.params = params;
+    }
+
+    pub(crate) fn set_websocket(&mut self, websocket: WebSocket) {
+        self.websocket = Some(websocket);
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        self.head.method()
+    }
+
+    /// The path, percent-decoded; starts with `/`.
+    pub fn path(&self) -> &str {
+        self.head.path()
+    }
+
+    /// A parameter of the route's pattern, percent-decoded: `room` of `/chat/<room>/`.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.params.get(name)
+    }
+
+    /// The first value of a query parameter, decoded (percent, `+`, UTF-8).
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.head.query(name)
+    }
+
+    /// All values of a query parameter, decoded, in their order.
+    pub fn query_all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.head.query_all(name)
+    }
+
+    /// The first value of a header field; `None` if it is absent or not UTF-8.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.header(name)
+    }
+
+    /// All header fields.
+    pub fn headers(&self) -> &Headers {
+        self.head.headers()
+    }
+
+    /// The value of a cookie.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.head.cookie(name)
+    }
+
+    /// Host and port the request is for, as the client sent them; empty only in HTTP/1.0.
+    pub fn host(&self) -> &str {
+        self.head.host()
+    }
+
+    /// The address of the other end of the connection.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The number of the connection, as in the thread's name and the log.
+    pub fn conn_id(&self) -> u64 {
+        self.conn_id
+    }
+
+    /// The whole body; empty if there is none.
+    ///
+    /// A client that waits for `100 Continue` gets it now; one whose handler never asks for the
+    /// body is answered without.
+    ///
+    /// # Blocking
+    /// At the first call until the body has come or
+    /// [`body_timeout`](crate::Config::body_timeout) has passed; later calls return at once.
+    ///
+    /// # Errors
+    /// A handler that passes them on with `?` answers with the right status:
+    /// - `Limit`: the body is over [`body_bytes`](crate::Config::body_bytes) (413).
+    /// - `Timeout`: it did not come in time (408).
+    /// - `Protocol`: it is malformed or was cut off (400).
+    pub fn body(&self) -> Result<&[u8]> {
+        let body = self.body.get_or_init(|| self.source.read_body());
+        body.as_deref().map_err(|refusal| Error::from(refusal.clone()))
+    }
+
+    /// The first value of a field of a form body (`application/x-www-form-urlencoded`).
+    ///
+    /// # Blocking
+    /// As [`body`](Self::body).
+    ///
+    /// # Errors
+    /// As [`body`](Self::body); `Protocol` also if the body is no form or not decodable (400).
+    pub fn form(&self, name: &str) -> Result<Option<&str>> {
+        let form = self.form.get_or_init(|| self.read_form());
+        match form {
+            Ok(pairs) => Ok(pairs.get(name)),
+            Err(refusal) => Err(Error::from(refusal.clone())),
+        }
+    }
+
+    fn read_form(&self) -> Result<Pairs, Refusal> {
+        let kind = self.header("content-type").unwrap_or("");
+        let kind = kind.split(';').next().unwrap_or("").trim();
+        if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(Refusal::bad_request("The body is not a form."));
+        }
+        let body = self.body.get_or_init(|| self.source.read_body());
+        let body = body.as_deref().map_err(Refusal::clone)?;
+        Pairs::parse(body)
+    }
+
+    /// The body read as JSON.
+    ///
+    /// # Blocking
+    /// As [`body`](Self::body).
+    ///
+    /// # Errors
+    /// As [`body`](Self::body); `Protocol` if it is not JSON or not a `T` (answered 400), with
+    /// the place in the source.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(self.body()?).map_err(|error| {
+            let refusal = Refusal::bad_request("The body is not the expected JSON.").and_keep();
+            Error::new(ErrorKind::Json, "the body is not the expected JSON")
+                .with_source(error)
+                .with_returned(refusal)
+        })
+    }
+
+    /// Fills a template of the server with values and answers it as HTML.
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Errors
+    /// `Config`: there is no such template, or it failed; the text names the template and line.
+    pub fn render(&self, template: &str, values: impl Serialize) -> Result<Response> {
+        Ok(Response::html(self.templates.render(template, values)?))
+    }
+
+    /// True if this is a valid WebSocket handshake on a route that accepts it.
+    ///
+    /// # Source
+    /// dwebsocket `is_websocket()`, which looked at the `Upgrade` header alone.
+    pub fn is_websocket(&self) -> bool {
+        self.websocket.is_some()
+    }
+
+    /// The WebSocket, if [`is_websocket`](Self::is_websocket). The handshake is answered at its
+    /// first use.
+    pub fn websocket(&self) -> Option<&WebSocket> {
+        self.websocket.as_ref()
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("conn_id", &self.conn_id)
+            .field("peer", &self.peer)
+            .field("head", &self.head)
+            .field("params", &self.params)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,145 @@
+//! The accept thread: a thread for each connection, or an answer why not.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::net::listener::{AcceptFailure, Listener, SpareDescriptor};
+use crate::net::stream::{Blocking, Stream};
+use crate::server::app::App;
+use crate::server::http_io::refusal_bytes;
+use crate::server::run::Alive;
+use crate::server::serve::{Arrival, serve};
+
+/// Pause after the process ran out of descriptors, so that trying again is not spinning.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long a client without a descriptor of its own may take to send the request it is refused.
+const REFUSE_WAIT: Duration = Duration::from_millis(50);
+
+/// How often the same complaint is logged.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Accepts until the listener is closed.
+pub(crate) fn accept_loop(app: &Arc<App>, listener: &Listener, alive: &Alive) {
+    let mut spare = SpareDescriptor::new();
+    let mut complaints = Complaints::default();
+    let is_loopback = listener.address().ip().is_loopback();
+    loop {
+        let accepted = match listener.accept() {
+            Err(AcceptFailure::Exhausted(error)) => {
+                complaints.say(&format!("cannot accept: {error}; answering 503"));
+                accept_exhausted(&mut spare, listener)
+            }
+            accepted => accepted,
+        };
+        match accepted {
+            Ok(stream) if spare.is_held() => {
+                admit(app, stream, is_loopback, alive, &mut complaints);
+            }
+            Ok(stream) => {
+                refuse_without_descriptor(&stream);
+                drop(stream);
+                spare.restore();
+            }
+            Err(AcceptFailure::Closed) => return,
+            Err(AcceptFailure::Exhausted(_)) => thread::sleep(EXHAUSTED_PAUSE),
+            Err(AcceptFailure::Passing(error)) => log::debug!("a connection was lost: {error}"),
+        }
+    }
+}
+
+/// Waits for the next connection with the spare descriptor.
+fn accept_exhausted(
+    spare: &mut SpareDescriptor,
+    listener: &Listener,
+) -> Result<Stream, AcceptFailure> {
+    let accepted = spare.accept(listener);
+    // If descriptors have become free meanwhile, this connection can be served as any other.
+    spare.restore();
+    accepted
+}
+
+/// Gives a connection its thread, or refuses it with 503.
+fn admit(
+    app: &Arc<App>,
+    stream: Stream,
+    is_loopback: bool,
+    alive: &Alive,
+    complaints: &mut Complaints,
+) {
+    let stream = Arc::new(stream);
+    if app.stats.is_stopping() {
+        return refuse(app, stream);
+    }
+    let Some(place) = app.stats.admit() else {
+        complaints.say(&format!("full with {} connections; answering 503", app.stats.limit()));
+        return refuse(app, stream);
+    };
+    let id = app.stats.next_id();
+    let arrival = Arrival {
+        app: Arc::clone(app),
+        stream: Arc::clone(&stream),
+        id,
+        is_loopback,
+        _place: place,
+        _alive: alive.clone(),
+    };
+    let spawned = thread::Builder::new()
+        .name(format!("conn-{id}"))
+        .stack_size(app.shared.config.stack_bytes())
+        .spawn(move || serve(arrival));
+    if let Err(error) = spawned {
+        complaints.say(&format!("cannot start a thread: {error}; answering 503"));
+        refuse(app, stream);
+    }
+}
+
+/// Answers 503 without a thread; the keeper lets the client read it.
+fn refuse(app: &App, stream: Arc<Stream>) {
+    // A fresh socket takes these few bytes; one that does not is past being told.
+    let _ = stream.send(&refusal_bytes(), Blocking::Never);
+    stream.shutdown_write();
+    app.keeper.linger(stream);
+}
+
+/// Answers 503 with the last descriptor, which is needed again at once: what the client has sent
+/// is read first, so that closing does not reset the connection under the answer.
+fn refuse_without_descriptor(stream: &Stream) {
+    let mut scrap = Vec::with_capacity(16 * 1024);
+    let answer = || -> io::Result<()> {
+        if stream.wait_readable(Some(REFUSE_WAIT))? {
+            stream.recv_into(&mut scrap, Blocking::Never)?;
+        }
+        stream.send(&refusal_bytes(), Blocking::Never)?;
+        Ok(())
+    };
+    if let Err(error) = answer() {
+        log::debug!("cannot answer 503: {error}");
+    }
+    stream.shutdown_write();
+}
+
+/// Says the same thing at most once a second, so that a flood of clients is no flood of lines.
+#[derive(Default)]
+struct Complaints {
+    last: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Complaints {
+    fn say(&mut self, text: &str) {
+        let now = Instant::now();
+        if self.last.is_some_and(|last| now.duration_since(last) < COMPLAINT_PAUSE) {
+            self.unsaid += 1;
+            return;
+        }
+        match self.unsaid {
+            0 => log::warn!("{text}"),
+            unsaid => log::warn!("{text} ({unsaid} more like this)"),
+        }
+        self.last = Some(now);
+        self.unsaid = 0;
+    }
+}

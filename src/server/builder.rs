@@ -1,0 +1,134 @@
+//! How a server is put together.
+
+use std::fmt;
+use std::net::ToSocketAddrs;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::conn::connection::Shared;
+use crate::conn::keeper::Keeper;
+use crate::conn::record::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::Templates;
+use crate::net::ceiling::host_ceiling;
+use crate::net::poll::Poller;
+use crate::route::Handler;
+use crate::route::hosts::Hosts;
+use crate::route::router::Router;
+use crate::server::app::App;
+use crate::server::run::Server;
+use crate::server::stats::Stats;
+use crate::ws::Origins;
+
+/// Collects routes and settings; made by [`Server::builder`], ended by [`bind`](Self::bind).
+#[derive(Default)]
+pub struct Builder {
+    config: Config,
+    routes: Vec<(String, Box<dyn Handler>)>,
+    templates: Templates,
+    origins: Origins,
+    hosts: Hosts,
+    accepts_all: bool,
+}
+
+impl Builder {
+    /// Limits and timeouts. Default: [`Config::default`].
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Adds a route; the first one that matches a path serves it.
+    ///
+    /// # Units
+    /// A pattern is literal text with parameters: `<room>` or `<str:room>` (one segment),
+    /// `<int:id>` (digits that fit 64 bits), `<slug:name>` (ASCII letters, digits, `-`, `_`),
+    /// `<uuid:id>`, `<path:rest>` (the rest, slashes included; last only). A trailing slash is
+    /// optional, in the pattern and in the path. A wrong pattern is reported by
+    /// [`bind`](Self::bind).
+    #[must_use]
+    pub fn route(mut self, pattern: impl Into<String>, handler: impl Handler) -> Self {
+        self.routes.push((pattern.into(), Box::new(handler)));
+        self
+    }
+
+    /// The templates for [`Request::render`](crate::Request::render). Default: none.
+    #[must_use]
+    pub fn templates(mut self, templates: Templates) -> Self {
+        self.templates = templates;
+        self
+    }
+
+    /// Which web pages may open a WebSocket. Default: [`Origins::same_host`].
+    #[must_use]
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// The host names this server answers to, besides those of loopback; others get 421.
+    ///
+    /// Default: every name, but on a loopback address only `localhost`, `*.localhost`,
+    /// `127.0.0.0/8` and `[::1]`, so that no foreign page can reach a local server by a name of
+    /// its own (DNS rebinding).
+    ///
+    /// # Units
+    /// Names without port; `.example.com` means the name and its subdomains, `*` every name.
+    #[must_use]
+    pub fn allowed_hosts<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.hosts = Hosts::listed(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Lets handlers without a wrapper accept WebSocket handshakes too. Default: false, they
+    /// are refused with 400.
+    ///
+    /// # Source
+    /// dwebsocket's setting `WEBSOCKET_ACCEPT_ALL`.
+    #[must_use]
+    pub fn accept_all(mut self, accepts: bool) -> Self {
+        self.accepts_all = accepts;
+        self
+    }
+
+    /// Checks the routes and listens on the first address; [`Server::bind`] adds more.
+    ///
+    /// # Blocking
+    /// For the resolution of a host name, if one is given.
+    ///
+    /// # Errors
+    /// - `Config`: a route is wrong or can never match; the text names it.
+    /// - `Bind`: the address is wrong, in use or not permitted; the text names it.
+    /// - `Io`: the operating system refuses what every server needs.
+    pub fn bind(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Server> {
+        let mut router = Router::default();
+        for (pattern, handler) in self.routes {
+            router.add(&pattern, handler)?;
+        }
+        router.accept_all(self.accepts_all);
+        let limit = self.config.max_connections();
+        let limit = limit.unwrap_or_else(|| host_ceiling().connections);
+        let failed =
+            |error| Error::new(ErrorKind::Io, "cannot start the keeper").with_source(error);
+        let poller = Poller::new().map_err(failed)?;
+        let shared = Arc::new(Shared { config: self.config, clock: Clock::new(), poller });
+        let app = App {
+            router,
+            templates: self.templates,
+            origins: self.origins,
+            hosts: self.hosts,
+            keeper: Keeper::start(Arc::clone(&shared)).map_err(failed)?,
+            shared,
+            stats: Arc::new(Stats::new(limit)),
+        };
+        Server::new(Arc::new(app)).bind(address)
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let routes: Vec<&str> = self.routes.iter().map(|(pattern, _)| pattern.as_str()).collect();
+        f.debug_struct("Builder").field("routes", &routes).finish_non_exhaustive()
+    }
+}

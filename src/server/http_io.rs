@@ -1,0 +1,230 @@
+//! HTTP on a socket: heads and bodies in, responses out, each under a deadline of the keeper.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::conn::connection::Connection;
+use crate::conn::record::{OnExpiry, Phase};
+use crate::http::Response;
+use crate::http::body::BodyDecoder;
+use crate::http::encode::{CONTINUE, How, encode};
+use crate::http::parse::HeadParser;
+use crate::http::refusal::Refusal;
+use crate::http::request::{RequestHead, Version};
+use crate::net::stream::{Blocking, Received, Stream};
+use crate::route::request::BodySource;
+
+/// Bytes asked of the kernel at a time.
+const READ_BYTES: usize = 4 * 1024;
+
+/// Bytes of a response that have to go out within one send deadline.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// How long a client may take to read our last answer before the socket closes.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The HTTP side of a connection.
+#[derive(Debug)]
+pub(crate) struct HttpIo {
+    conn: Arc<Connection>,
+    stream: Arc<Stream>,
+    inbound: Mutex<Inbound>,
+}
+
+/// What has been received and not been used.
+#[derive(Debug, Default)]
+struct Inbound {
+    buffer: Vec<u8>,
+    body: Option<Body>,
+}
+
+/// A body that has been announced and not been read whole.
+#[derive(Debug)]
+struct Body {
+    decoder: BodyDecoder,
+    awaits_continue: bool,
+}
+
+/// Why no head came.
+#[derive(Debug)]
+pub(crate) enum NoHead {
+    /// The client has gone, or has been idle for too long.
+    Gone,
+    /// The client has to be told.
+    Refused(Refusal),
+}
+
+impl HttpIo {
+    pub(crate) fn new(conn: Arc<Connection>, stream: Arc<Stream>) -> Self {
+        Self { conn, stream, inbound: Mutex::new(Inbound::default()) }
+    }
+
+    /// Receives the next request head.
+    ///
+    /// # Blocking
+    /// Until the head has come or its deadline passes.
+    pub(crate) fn read_head(&self, is_first: bool) -> Result<RequestHead, NoHead> {
+        let config = &self.conn.shared.config;
+        let mut inbound = self.inbound.lock();
+        let mut parser = HeadParser::default();
+        let mut has_started = false;
+        let idle = if is_first { config.head_timeout() } else { config.keep_alive() };
+        self.allow(idle, OnExpiry::EndReceiving);
+        loop {
+            if !has_started && parser.started(&inbound.buffer) {
+                has_started = true;
+                self.conn.record.set_phase(Phase::Busy);
+                if !is_first {
+                    self.allow(config.head_timeout(), OnExpiry::EndReceiving);
+                }
+            }
+            match parser.parse(&inbound.buffer, config).map_err(NoHead::Refused)? {
+                Some((head, used)) => {
+                    inbound.buffer.drain(..used);
+                    self.conn.record.clear_deadline();
+                    return Ok(head);
+                }
+                None if self.receive(&mut inbound.buffer) => {}
+                None if has_started && self.conn.record.has_expired() => {
+                    return Err(NoHead::Refused(Refusal::head_too_slow()));
+                }
+                None => return Err(NoHead::Gone),
+            }
+        }
+    }
+
+    /// Prepares for the body that the head announces; nothing is read yet.
+    ///
+    /// # Errors
+    /// 413: the announced length is over the limit.
+    pub(crate) fn expect_body(&self, head: &RequestHead) -> Result<(), Refusal> {
+        let decoder = BodyDecoder::new(head.framing(), &self.conn.shared.config)?;
+        let mut inbound = self.inbound.lock();
+        let awaits_continue = head.expects_continue();
+        inbound.body = (!decoder.is_done()).then_some(Body { decoder, awaits_continue });
+        Ok(())
+    }
+
+    /// Skips what is left of the body if that has arrived already; false if it has not, and so
+    /// the next request cannot be found.
+    pub(crate) fn skip_body(&self) -> bool {
+        let mut inbound = self.inbound.lock();
+        let Inbound { buffer, body } = &mut *inbound;
+        let Some(waiting) = body else { return true };
+        let Ok((used, is_done)) = waiting.decoder.decode(buffer, &mut Vec::new()) else {
+            return false;
+        };
+        buffer.drain(..used);
+        if is_done {
+            *body = None;
+        }
+        is_done
+    }
+
+    /// Takes what came behind the head: the first frames of a WebSocket.
+    pub(crate) fn take_early(&self) -> Vec<u8> {
+        std::mem::take(&mut self.inbound.lock().buffer)
+    }
+
+    /// Puts back what [`take_early`](Self::take_early) took.
+    pub(crate) fn put_back(&self, early: Vec<u8>) {
+        self.inbound.lock().buffer = early;
+    }
+
+    /// Sends a response; true if the connection goes on.
+    ///
+    /// # Blocking
+    /// Until the client has taken it, with a deadline for each piece of 64 KiB.
+    pub(crate) fn respond(&self, response: Response, how: &How<'_>) -> io::Result<bool> {
+        let mut bytes = Vec::with_capacity(512);
+        let encoded = encode(response, how, &mut bytes)?;
+        self.send_all(&bytes)?;
+        if let Some(mut rest) = encoded.rest {
+            loop {
+                bytes.clear();
+                let goes_on = rest.next(&mut bytes)?;
+                self.send_all(&bytes)?;
+                if !goes_on {
+                    break;
+                }
+            }
+        }
+        Ok(encoded.keep_alive)
+    }
+
+    /// Ends the connection so that the client can read the last answer: our end first, then what
+    /// it still sends is dropped until it ends too (RFC 9112 9.6).
+    pub(crate) fn close_gently(&self) {
+        self.stream.shutdown_write();
+        self.allow(LINGER, OnExpiry::Cut);
+        let mut scrap = Vec::with_capacity(READ_BYTES);
+        while let Ok(Received::Bytes(_)) = self.stream.recv_into(&mut scrap, Blocking::Wait) {
+            scrap.clear();
+        }
+        self.conn.record.clear_deadline();
+    }
+
+    /// Receives more; false at the end of the stream or of the time.
+    fn receive(&self, buffer: &mut Vec<u8>) -> bool {
+        buffer.reserve(READ_BYTES);
+        matches!(self.stream.recv_into(buffer, Blocking::Wait), Ok(Received::Bytes(_)))
+            && !self.conn.record.has_expired()
+    }
+
+    fn send_all(&self, bytes: &[u8]) -> io::Result<()> {
+        for piece in bytes.chunks(PIECE_BYTES) {
+            self.allow(self.conn.shared.config.send_timeout(), OnExpiry::Cut);
+            let mut rest = piece;
+            while !rest.is_empty() {
+                let sent = self.stream.send(rest, Blocking::Wait)?;
+                rest = &rest[sent..];
+            }
+        }
+        self.conn.record.clear_deadline();
+        Ok(())
+    }
+
+    fn allow(&self, time: Duration, then: OnExpiry) {
+        self.conn.record.set_deadline(self.conn.shared.clock.after(time), then);
+    }
+}
+
+impl BodySource for HttpIo {
+    fn read_body(&self) -> Result<Vec<u8>, Refusal> {
+        let mut inbound = self.inbound.lock();
+        let Inbound { buffer, body } = &mut *inbound;
+        let mut bytes = Vec::new();
+        let Some(waiting) = body else { return Ok(bytes) };
+        let cut_off = || Refusal::bad_request("The request body was cut off.");
+        self.allow(self.conn.shared.config.body_timeout(), OnExpiry::EndReceiving);
+        if waiting.awaits_continue && buffer.is_empty() {
+            self.stream.send(CONTINUE, Blocking::Wait).map_err(|_| cut_off())?;
+        }
+        loop {
+            let (used, is_done) = waiting.decoder.decode(buffer, &mut bytes)?;
+            buffer.drain(..used);
+            if is_done {
+                self.conn.record.clear_deadline();
+                *body = None;
+                return Ok(bytes);
+            }
+            if !self.receive(buffer) {
+                let expired = self.conn.record.has_expired();
+                return Err(if expired { Refusal::body_too_slow() } else { cut_off() });
+            }
+        }
+    }
+}
+
+/// The bytes of the 503 for a connection that gets no thread.
+pub(crate) fn refusal_bytes() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let how = How { version: Version::Http11, head_only: false, keep_alive: false, extra: &[] };
+    // Without further headers there is nothing that could be refused.
+    let encoded = encode(Refusal::unavailable().into_response(), &how, &mut bytes);
+    debug_assert!(encoded.is_ok());
+    bytes
+}

@@ -1,0 +1,13 @@
+//! The only place that puts everything together: listeners, threads, routes and the stop.
+
+pub(crate) mod accept;
+pub(crate) mod access_log;
+pub(crate) mod app;
+pub(crate) mod builder;
+pub(crate) mod http_io;
+pub(crate) mod run;
+pub(crate) mod serve;
+pub(crate) mod stats;
+
+pub use builder::Builder;
+pub use run::{Handle, Server};

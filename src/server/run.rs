@@ -1,0 +1,233 @@
+//! The running server and its stop.
+//!
+//! ```text
+//! run ──stop()──► listeners closed, 1001 to all ──all ended──────────► done
+//!                          │ grace over, or stop_now()                  ▲
+//!                          └──► every connection cut ──ended, or 1 s ───┘
+//! ```
+
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
+
+use crate::conn::keeper::Order;
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, Result};
+use crate::net::listener::Listener;
+use crate::server::accept::accept_loop;
+use crate::server::app::App;
+use crate::server::builder::Builder;
+
+/// How long handlers get to return after their connections were cut.
+const AFTER_CUT: Duration = Duration::from_secs(1);
+
+/// A server that listens and has its routes; [`run`](Self::run) serves.
+///
+/// # Example
+/// ```
+/// use landline::{Request, Server};
+///
+/// # fn main() -> landline::Result<()> {
+/// let server = Server::builder()
+///     .route("/hello/<name>", |request: &Request| {
+///         format!("Hello, {}!", request.param("name").unwrap_or("you"))
+///     })
+///     .bind("127.0.0.1:0")?;
+/// let handle = server.handle();
+/// let thread = std::thread::spawn(move || server.run());
+/// handle.stop();
+/// thread.join().expect("the server's thread ends")?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Server {
+    app: Arc<App>,
+    listeners: Vec<Arc<Listener>>,
+    orders: Receiver<Order>,
+    handle: Handle,
+}
+
+/// Stops a server from any thread; cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    app: Arc<App>,
+    orders: Sender<Order>,
+}
+
+/// What a connection's thread holds so that the stop knows when the last one has ended.
+pub(crate) type Alive = Sender<()>;
+
+impl Server {
+    /// Starts with the default settings and no routes.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn new(app: Arc<App>) -> Self {
+        let (sender, orders) = bounded(8);
+        let handle = Handle { app: Arc::clone(&app), orders: sender };
+        Self { app, listeners: Vec::new(), orders, handle }
+    }
+
+    /// Listens on one more address (on each address, if a name stands for several). Port 0
+    /// takes a free port.
+    ///
+    /// # Blocking
+    /// For the resolution of a host name, if one is given.
+    ///
+    /// # Errors
+    /// `Bind`: the address is wrong, in use or not permitted; the text names it, the source says
+    /// why.
+    pub fn bind(mut self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Self> {
+        let wrong = |error| {
+            let text = format!("{address:?} is not an address to listen on");
+            Error::new(ErrorKind::Bind, text).with_source(error)
+        };
+        for address in address.to_socket_addrs().map_err(wrong)? {
+            let listener = Listener::bind(address).map_err(|error| {
+                let text = format!("cannot listen on {address}");
+                Error::new(ErrorKind::Bind, text).with_source(error)
+            })?;
+            self.listeners.push(Arc::new(listener));
+        }
+        Ok(self)
+    }
+
+    /// The addresses it listens on, with their real ports, in the order of binding.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().map(|listener| listener.address()).collect()
+    }
+
+    /// Most connections that are admitted: the configured number or the host's ceiling.
+    pub fn max_connections(&self) -> usize {
+        self.app.stats.limit()
+    }
+
+    /// A handle to stop this server from another thread.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves until it is stopped through a [`Handle`].
+    ///
+    /// A graceful stop accepts nothing new, closes every WebSocket with 1001 at the same time,
+    /// lets requests in work end, and after
+    /// [`shutdown_grace`](crate::Config::shutdown_grace) cuts what is left.
+    ///
+    /// # Blocking
+    /// Until the last connection has ended; handlers that do not return within a second after
+    /// their connection was cut are left behind.
+    ///
+    /// # Errors
+    /// `Io`: no thread for accepting could be started.
+    pub fn run(self) -> Result<()> {
+        let (alive, all_ended) = bounded(0);
+        let mut threads = Vec::new();
+        for (index, listener) in self.listeners.iter().enumerate() {
+            let (app, listener, alive) = (self.app.clone(), listener.clone(), Alive::clone(&alive));
+            let thread = thread::Builder::new()
+                .name(format!("accept-{index}"))
+                .spawn(move || accept_loop(&app, &listener, &alive))
+                .map_err(|error| {
+                    Error::new(ErrorKind::Io, "cannot start a thread to accept").with_source(error)
+                })?;
+            threads.push(thread);
+        }
+        drop(alive);
+        let order = self.orders.recv().unwrap_or(Order::Cut);
+        self.stop(order, &all_ended);
+        for thread in threads {
+            // A panic of the accept loop has been reported by the panic hook.
+            let _ = thread.join();
+        }
+        Ok(())
+    }
+
+    fn stop(&self, order: Order, all_ended: &Receiver<()>) {
+        let app = &self.app;
+        app.stats.start_stopping();
+        self.listeners.iter().for_each(|listener| listener.close());
+        if order == Order::Drain {
+            let grace = app.shared.config.shutdown_grace();
+            log::info!("stopping: {} connections get {grace:?} to end", app.stats.open());
+            app.keeper.give_order(Order::Drain);
+            if self.wait_for_end(Deadline::after(grace), all_ended) {
+                return;
+            }
+        }
+        log::info!("cutting {} connections", app.stats.open());
+        app.keeper.give_order(Order::Cut);
+        if let Err(RecvTimeoutError::Timeout) = all_ended.recv_timeout(AFTER_CUT) {
+            log::warn!("{} handlers have not returned and are left behind", app.stats.open());
+        }
+    }
+
+    /// True once every thread has ended; false when the time is over or the stop is forced.
+    fn wait_for_end(&self, deadline: Deadline, all_ended: &Receiver<()>) -> bool {
+        loop {
+            let time = deadline.remaining().unwrap_or(Duration::MAX);
+            select! {
+                // Nothing is ever sent: the channel closes when its last holder has ended.
+                recv(all_ended) -> _ => return true,
+                recv(self.orders) -> order => {
+                    if !matches!(order, Ok(Order::Drain)) {
+                        return false;
+                    }
+                }
+                default(time) => return false,
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.listeners.iter().for_each(|listener| listener.close());
+        self.app.keeper.dismiss();
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server({:?})", self.local_addrs())
+    }
+}
+
+impl Handle {
+    /// Begins a graceful stop, see [`Server::run`]; a second call changes nothing.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn stop(&self) {
+        // Full means that the stop has been asked for already.
+        let _ = self.orders.try_send(Order::Drain);
+    }
+
+    /// Stops at once: every connection is cut.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn stop_now(&self) {
+        self.app.stats.start_stopping();
+        self.app.keeper.give_order(Order::Cut);
+        let _ = self.orders.try_send(Order::Cut);
+    }
+
+    /// Open connections, HTTP and WebSocket together.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn connections(&self) -> usize {
+        self.app.stats.open()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handle({} connections)", self.connections())
+    }
+}

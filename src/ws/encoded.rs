@@ -1,0 +1,95 @@
+//! Frames to send: a server's header is at most ten bytes and never masked.
+
+use std::io::Cursor;
+
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use crate::ws::message::Message;
+
+/// Longest header of an unmasked frame: two bytes and a 64-bit length.
+pub(crate) const MAX_HEADER_BYTES: usize = 10;
+
+/// What a whole, unfragmented frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FrameKind {
+    Text,
+    Binary,
+    Close,
+    Ping,
+    Pong,
+}
+
+impl FrameKind {
+    pub(crate) fn of(message: &Message) -> Self {
+        match message {
+            Message::Text(_) => Self::Text,
+            Message::Binary(_) => Self::Binary,
+        }
+    }
+
+    fn opcode(self) -> OpCode {
+        match self {
+            Self::Text => OpCode::Data(Data::Text),
+            Self::Binary => OpCode::Data(Data::Binary),
+            Self::Close => OpCode::Control(Control::Close),
+            Self::Ping => OpCode::Control(Control::Ping),
+            Self::Pong => OpCode::Control(Control::Pong),
+        }
+    }
+}
+
+/// The header of a frame to send.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeaderBytes {
+    bytes: [u8; MAX_HEADER_BYTES],
+    len: usize,
+}
+
+impl HeaderBytes {
+    /// No header at all: what follows is no frame.
+    pub(crate) const NONE: Self = Self { bytes: [0; MAX_HEADER_BYTES], len: 0 };
+
+    pub(crate) fn new(kind: FrameKind, payload_bytes: usize) -> Self {
+        let header = FrameHeader { opcode: kind.opcode(), ..FrameHeader::default() };
+        let mut bytes = [0; MAX_HEADER_BYTES];
+        let mut cursor = Cursor::new(&mut bytes[..]);
+        // A server's header has at most ten bytes, so writing into ten cannot fail.
+        let written = header.format(payload_bytes as u64, &mut cursor);
+        debug_assert!(written.is_ok());
+        let len = cursor.position() as usize;
+        Self { bytes, len }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// A whole frame in one buffer, for control frames and queued pieces.
+pub(crate) fn whole_frame(kind: FrameKind, payload: &[u8]) -> Vec<u8> {
+    [HeaderBytes::new(kind, payload.len()).as_slice(), payload].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_take_the_shortest_form() {
+        for (payload, header) in
+            [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10), (1 << 40, 10)]
+        {
+            let bytes = HeaderBytes::new(FrameKind::Binary, payload);
+            assert_eq!(bytes.as_slice().len(), header, "payload of {payload}");
+            assert_eq!(bytes.as_slice()[0], 0x82);
+            assert_eq!(bytes.as_slice()[1] & 0x80, 0, "a server never masks");
+        }
+    }
+
+    #[test]
+    fn a_control_frame_is_one_buffer() {
+        assert_eq!(whole_frame(FrameKind::Pong, b"hi"), b"\x8a\x02hi");
+        assert_eq!(whole_frame(FrameKind::Close, b""), b"\x88\x00");
+    }
+}

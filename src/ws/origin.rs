@@ -1,0 +1,241 @@
+//! Which web pages may open a WebSocket here.
+//!
+//! A browser sends the page's origin with every handshake and lets any page connect anywhere, so
+//! the server is the one who has to look (cross-site WebSocket hijacking).
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::refusal::Refusal;
+use crate::http::request::RequestHead;
+
+/// The rule for the `Origin` header of a handshake.
+///
+/// A handshake without `Origin` does not come from a web page and is always allowed. The origin
+/// `null` (a sandboxed frame, a file) is only allowed by [`Origins::any`].
+///
+/// # Source
+/// RFC 6455 10.2; the patterns are those of Channels' `OriginValidator`.
+#[derive(Clone, Debug, Default)]
+pub struct Origins {
+    rule: Rule,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Rule {
+    #[default]
+    SameHost,
+    Listed(Vec<Pattern>),
+    Any,
+}
+
+/// One allowed origin.
+#[derive(Clone, Debug)]
+struct Pattern {
+    /// `None` allows every scheme.
+    scheme: Option<String>,
+    host: String,
+    /// True if subdomains of the host are meant as well.
+    is_suffix: bool,
+    /// `None` allows the scheme's default port, or every port if there is no scheme.
+    port: Option<u16>,
+}
+
+impl Origins {
+    /// The page must come from the host and port the handshake is sent to. The default.
+    pub fn same_host() -> Self {
+        Self { rule: Rule::SameHost }
+    }
+
+    /// Every page of the world may connect: right for public data, wrong where cookies count.
+    pub fn any() -> Self {
+        Self { rule: Rule::Any }
+    }
+
+    /// The page must come from one of these origins or from the same host.
+    ///
+    /// # Units
+    /// `https://example.com`, `https://example.com:8443`, `example.com` (any scheme and port),
+    /// `.example.com` (the host and its subdomains), or a scheme with either.
+    ///
+    /// # Errors
+    /// `Config`: an entry is none of these, with the entry.
+    pub fn list<S: AsRef<str>>(entries: impl IntoIterator<Item = S>) -> Result<Self> {
+        let patterns = entries.into_iter().map(|entry| Pattern::parse(entry.as_ref()));
+        Ok(Self { rule: Rule::Listed(patterns.collect::<Result<_>>()?) })
+    }
+
+    /// Refuses a handshake whose page may not connect.
+    pub(crate) fn check(&self, head: &RequestHead) -> Result<(), Refusal> {
+        if matches!(self.rule, Rule::Any) || head.headers().count("origin") == 0 {
+            return Ok(());
+        }
+        let forbidden = || Refusal::forbidden("Pages of this origin may not connect here.");
+        if head.headers().count("origin") > 1 {
+            return Err(forbidden());
+        }
+        let origin = head.header("origin").and_then(Origin::parse).ok_or_else(forbidden)?;
+        let listed = match &self.rule {
+            Rule::Listed(patterns) => patterns.iter().any(|pattern| pattern.allows(&origin)),
+            _ => false,
+        };
+        if listed || origin.is_host(head.host()) { Ok(()) } else { Err(forbidden()) }
+    }
+}
+
+/// A parsed origin: scheme, host and port.
+#[derive(Debug, PartialEq, Eq)]
+struct Origin {
+    scheme: String,
+    host: String,
+    port: Option<u16>,
+}
+
+impl Origin {
+    fn parse(text: &str) -> Option<Self> {
+        let (scheme, authority) = text.split_once("://")?;
+        let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+        let (host, port) = split_port(authority)?;
+        let origin = Self { scheme: scheme.to_ascii_lowercase(), host, port };
+        is_scheme.then_some(origin)
+    }
+
+    fn port(&self) -> Option<u16> {
+        self.port.or_else(|| default_port(&self.scheme))
+    }
+
+    /// True if the `Host` of the request names the same host and port.
+    ///
+    /// A `Host` without a port means the default port of the page's own scheme: behind a proxy
+    /// that ends TLS, this server cannot know it better.
+    fn is_host(&self, host: &str) -> bool {
+        let Some((name, port)) = split_port(host) else { return false };
+        let port = port.or_else(|| default_port(&self.scheme));
+        name == self.host && port == self.port()
+    }
+}
+
+impl Pattern {
+    fn parse(entry: &str) -> Result<Self> {
+        let wrong = || {
+            let text = format!(
+                "{entry:?} is not an origin; write https://example.com, example.com or .example.com"
+            );
+            Error::new(ErrorKind::Config, text)
+        };
+        let (scheme, authority) = match entry.split_once("://") {
+            Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
+            None => (None, entry),
+        };
+        let (authority, is_suffix) = match authority.strip_prefix('.') {
+            Some(rest) => (rest, true),
+            None => (authority, false),
+        };
+        let (host, port) = split_port(authority).ok_or_else(wrong)?;
+        if scheme.as_deref().is_some_and(|scheme| default_port(scheme).is_none()) {
+            return Err(wrong());
+        }
+        Ok(Self { scheme, host, is_suffix, port })
+    }
+
+    fn allows(&self, origin: &Origin) -> bool {
+        let host = origin.host == self.host
+            || (self.is_suffix
+                && origin.host.strip_suffix(&self.host).is_some_and(|rest| rest.ends_with('.')));
+        let scheme = self.scheme.as_ref().is_none_or(|scheme| *scheme == origin.scheme);
+        let port = match (self.port, &self.scheme) {
+            (Some(port), _) => origin.port() == Some(port),
+            (None, Some(scheme)) => origin.port() == default_port(scheme),
+            (None, None) => true,
+        };
+        host && scheme && port
+    }
+}
+
+/// Host in lower case and port of an authority; `None` if it is malformed.
+fn split_port(authority: &str) -> Option<(String, Option<u16>)> {
+    if !crate::http::host::is_valid(authority) {
+        return None;
+    }
+    let host_end = authority.rfind(']').map_or(0, |end| end + 1);
+    let (host, port) = match authority[host_end..].rfind(':') {
+        Some(colon) => (&authority[..host_end + colon], &authority[host_end + colon + 1..]),
+        None => (authority, ""),
+    };
+    let port = if port.is_empty() { None } else { Some(port.parse().ok()?) };
+    Some((host.to_ascii_lowercase(), port))
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" | "ws" => Some(80),
+        "https" | "wss" => Some(443),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::http::parse::HeadParser;
+
+    fn allows(origins: &Origins, host: &str, origin: &str) -> bool {
+        let bytes = format!("GET / HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n");
+        let parsed = HeadParser::default().parse(bytes.as_bytes(), &Config::default());
+        origins.check(&parsed.unwrap().unwrap().0).is_ok()
+    }
+
+    #[test]
+    fn the_same_host_is_compared_as_host_and_port() {
+        let same = Origins::same_host();
+        for (host, origin) in [
+            ("a.example", "http://a.example"),
+            ("a.example", "https://a.example"),
+            ("A.example:80", "http://a.EXAMPLE"),
+            ("a.example:8000", "http://a.example:8000"),
+            ("[::1]:8000", "http://[::1]:8000"),
+        ] {
+            assert!(allows(&same, host, origin), "{origin} at {host}");
+        }
+        for (host, origin) in [
+            ("a.example", "http://a.example.evil.example"),
+            ("a.example", "http://evil-a.example"),
+            ("a.example:8000", "http://a.example"),
+            ("a.example", "https://a.example:8443"),
+            ("a.example", "null"),
+            ("a.example", "a.example"),
+            ("a.example", "http://a.example/path"),
+            ("a.example", "http://user@a.example"),
+        ] {
+            assert!(!allows(&same, host, origin), "{origin} at {host}");
+        }
+    }
+
+    #[test]
+    fn a_list_knows_schemes_ports_and_subdomains() {
+        let list = Origins::list(["https://a.example", "b.example", ".c.example"]).unwrap();
+        for origin in ["https://a.example", "http://b.example:81", "https://x.y.c.example",
+            "http://c.example", "http://here:80"]
+        {
+            assert!(allows(&list, "here", origin), "{origin}");
+        }
+        for origin in ["http://a.example", "https://a.example:444", "https://xc.example",
+            "http://x.b.example", "null"]
+        {
+            assert!(!allows(&list, "here", origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_bad_entry_is_named() {
+        for entry in ["", "https://", "a b", "ftp://a", "https://a/b"] {
+            let error = Origins::list([entry]).unwrap_err();
+            assert!(error.to_string().contains(&format!("{entry:?}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn any_allows_even_null() {
+        assert!(allows(&Origins::any(), "a.example", "null"));
+    }
+}

@@ -1,0 +1,136 @@
+//! A program started for one test: its first words awaited, its end certain.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a program may take until it says that it is ready.
+const START: Duration = Duration::from_secs(60);
+/// Lines of standard error that are kept for the report of a failure.
+const KEPT_LINES: usize = 30;
+
+/// A running program; dropping it kills it and waits for its end.
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+    complaints: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Process {
+    /// Starts `command` and reads its standard output up to the line that `ready` understands.
+    ///
+    /// # Panics
+    /// When it cannot be started, ends early, or says nothing of the kind within [`START`].
+    pub(crate) fn start<T>(mut command: Command, ready: impl Fn(&str) -> Option<T>) -> (Self, T) {
+        let name = command.get_program().to_string_lossy().into_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child =
+            command.spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        let lines = read_lines(child.stdout.take().expect("stdout is piped"));
+        let errors = child.stderr.take().expect("stderr is piped");
+        let process = Self { name, child, complaints: Arc::default() };
+        process.keep_complaints(errors);
+        let word = process.await_line(&lines, ready);
+        (process, word)
+    }
+
+    /// Ends the program at once, without giving it a chance to say goodbye.
+    pub(crate) fn kill(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Asks the program to end (SIGTERM) and waits until it has.
+    #[track_caller]
+    pub(crate) fn terminate(&mut self) {
+        let id = Pid::from_child(&self.child);
+        kill_process(id, Signal::TERM).expect("the program still runs");
+        until(&format!("{} ends", self.name), START, || self.child.try_wait().ok().flatten());
+    }
+
+    fn await_line<T>(&self, lines: &Receiver<String>, ready: impl Fn(&str) -> Option<T>) -> T {
+        let end = Instant::now() + START;
+        let mut heard = Vec::new();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match lines.recv_timeout(left) {
+                Ok(line) => match ready(&line) {
+                    Some(word) => return word,
+                    None => heard.push(line),
+                },
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("{} is not ready after {START:?}; it said {heard:?}", self.name)
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("{} ended before it was ready; it said {heard:?}", self.name)
+                }
+            }
+        }
+    }
+
+    fn keep_complaints(&self, errors: impl Read + Send + 'static) {
+        let kept = Arc::clone(&self.complaints);
+        thread::spawn(move || {
+            for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.push_back(line);
+                if kept.len() > KEPT_LINES {
+                    kept.pop_front();
+                }
+            }
+        });
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            let kept = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+            for line in kept.iter() {
+                eprintln!("{}: {line}", self.name);
+            }
+        }
+    }
+}
+
+/// Reads for as long as the program writes, so that a full pipe never stops it.
+fn read_lines(output: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            // Nobody listens once the program is ready; reading goes on.
+            let _ = sender.send(line);
+        }
+    });
+    lines
+}
+
+/// The program `name` on the search path.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// Asks again and again until there is an answer.
+///
+/// # Panics
+/// When there is none within `time`; the text names `what` was awaited.
+#[track_caller]
+pub(crate) fn until<T>(what: &str, time: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + time;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < end, "waited {time:?} in vain until {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -15,18 +15,20 @@ const CRATES: &[(&str, &[&str])] = &[
     ("httparse", &["http"]),
     ("log", &[""]),
     ("minijinja", &["http"]),
+    ("parking_lot", &["conn", "server"]),
     ("percent_encoding", &["http"]),
     ("rustix", &["net"]),
-    // The bounds of generic functions need the traits; the work is done in the homes of serde_json.
+    // The bounds of generic functions.
     ("serde", &["http", "conn", "route", "bin"]),
-    ("serde_json", &["error", "http", "conn::json", "bin"]),
+    ("serde_json", &["error", "http", "conn::json", "route::request", "bin"]),
     ("signal_hook", &["bin"]),
     ("simdutf8", &["ws"]),
     ("tiny_http", &["http"]),
     ("tungstenite", &["ws"]),
 ];
 
-/// Types of `std::net` that are values; the others are sockets or ask the system.
+/// Names of `std::net` that are values, and the bound of what takes an address; the others are
+/// sockets.
 const ADDRESSES: &[&str] = &[
     "SocketAddr",
     "SocketAddrV4",
@@ -35,6 +37,7 @@ const ADDRESSES: &[&str] = &[
     "Ipv4Addr",
     "Ipv6Addr",
     "AddrParseError",
+    "ToSocketAddrs",
 ];
 
 /// Layers of values: bytes in, bytes out.

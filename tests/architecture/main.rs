@@ -4,6 +4,7 @@
 //! the test that holds the tree of this package against it, and tests with wrong snippets that
 //! show that the check can fail.
 
+mod expand;
 mod homes;
 mod index;
 mod layers;

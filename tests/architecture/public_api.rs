@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::{Fields, ImplItem, Item, TraitItem, Visibility};
 
+use crate::expand::expanded_items;
 use crate::paths::{Path, use_paths};
-use crate::source::{Source, is_punct, read_tree, root, tree_of};
+use crate::source::{Source, read_tree, root, tree_of};
 
 /// The list, and the variable that has it written anew.
 const LIST: &str = "tests/architecture/public_api.txt";
@@ -21,15 +21,47 @@ const BLESS: &str = "LANDLINE_BLESS";
 /// Modules that are reachable but promise nothing.
 const NOT_PUBLIC: [&str; 1] = ["internals"];
 
+/// A module of the library without its tests, macros of its own expanded.
+struct Module {
+    path: Vec<String>,
+    items: Vec<Item>,
+}
+
+fn library(sources: &[Source]) -> Vec<Module> {
+    sources
+        .iter()
+        .filter(|source| {
+            !source.is_test && source.module.first().is_none_or(|first| first != "bin")
+        })
+        .flat_map(|source| with_inner(source.module.clone(), expanded_items(source.file())))
+        .collect()
+}
+
+/// A module and those written out inside it.
+fn with_inner(path: Vec<String>, items: Vec<Item>) -> Vec<Module> {
+    let mut modules = Vec::new();
+    for item in &items {
+        if let Item::Mod(item) = item
+            && let Some((_, inner)) = &item.content
+        {
+            let path = [path.as_slice(), &[item.ident.to_string()]].concat();
+            modules.extend(with_inner(path, inner.clone()));
+        }
+    }
+    modules.insert(0, Module { path, items });
+    modules
+}
+
 /// Every public name, one a line, sorted.
 fn public_names(sources: &[Source]) -> BTreeSet<String> {
-    let lib = sources.iter().find(|source| source.is_root()).expect("the tree has a lib.rs");
+    let library = library(sources);
+    let lib = library.iter().find(|module| module.path.is_empty()).expect("the tree has a lib.rs");
     let mut names = BTreeSet::new();
-    for item in &lib.file().items {
+    for item in &lib.items {
         match item {
             Item::Use(item) if is_public(&item.vis) => {
                 for path in use_paths(&item.tree) {
-                    add_name(sources, &path, &mut names);
+                    add_name(&library, &path, &mut names);
                 }
             }
             Item::Mod(item) if is_public(&item.vis) => {
@@ -42,26 +74,29 @@ fn public_names(sources: &[Source]) -> BTreeSet<String> {
             _ => {}
         }
     }
-    for source in sources {
-        for item in source.file().items {
-            if let Item::Macro(item) = item
-                && item.attrs.iter().any(|attribute| attribute.path().is_ident("macro_export"))
-                && let Some(ident) = item.ident
-            {
-                names.insert(format!("{ident}! (macro)"));
-            }
+    for item in library.iter().flat_map(|module| &module.items) {
+        if let Item::Macro(item) = item
+            && item.attrs.iter().any(|attribute| attribute.path().is_ident("macro_export"))
+            && let Some(ident) = &item.ident
+        {
+            names.insert(format!("{ident}! (macro)"));
         }
     }
     names
 }
 
 /// Adds the name that `lib.rs` imports by `path` and what belongs to it.
-fn add_name(sources: &[Source], path: &Path, names: &mut BTreeSet<String>) {
+fn add_name(library: &[Module], path: &Path, names: &mut BTreeSet<String>) {
     let name = path.name();
     let target = path.within_crate(&[]).unwrap_or_else(|| path.segments.clone());
-    match define(sources, &target, 0) {
-        Some(Definition::Item(item)) => add_item(name, &item, sources, names),
-        Some(Definition::Macro(module)) => add_macro_item(name, &module, sources, names),
+    match define(library, &target, 0) {
+        Some(Definition::Item(item)) => add_item(name, item, library, names),
+        Some(Definition::Module(module)) => {
+            for item in module.items.iter().filter(|item| item_is_public(item)) {
+                let inner = item_name(item).unwrap_or_default();
+                add_item(&format!("{name}::{inner}"), item, library, names);
+            }
+        }
         Some(Definition::Foreign(foreign)) => {
             names.insert(format!("{name} = {}", foreign.join("::")));
         }
@@ -69,39 +104,32 @@ fn add_name(sources: &[Source], path: &Path, names: &mut BTreeSet<String>) {
     }
 }
 
-enum Definition {
-    Item(Box<Item>),
-    /// Written by a macro in the file of this module.
-    Macro(Vec<String>),
+enum Definition<'a> {
+    Item(&'a Item),
+    /// A module that is re-exported with all that is public in it.
+    Module(&'a Module),
     Foreign(Vec<String>),
 }
 
 /// Follows re-exports from a path at the crate's root to the item itself.
-fn define(sources: &[Source], target: &[String], hops: usize) -> Option<Definition> {
-    let (name, module) = target.split_last()?;
-    let Some(source) = sources.iter().find(|source| !source.is_test && source.module == module)
-    else {
-        return Some(Definition::Foreign(target.to_vec()));
+fn define<'a>(library: &'a [Module], target: &[String], hops: usize) -> Option<Definition<'a>> {
+    let find = |path: &[String]| library.iter().find(|module| module.path == path);
+    if let Some(module) = find(target) {
+        return Some(Definition::Module(module));
+    }
+    let (name, path) = target.split_last()?;
+    let Some(module) = find(path) else { return Some(Definition::Foreign(target.to_vec())) };
+    if let Some(item) = module.items.iter().find(|item| item_name(item).as_ref() == Some(name)) {
+        return Some(Definition::Item(item));
+    }
+    let import = imports(&module.items).into_iter().find(|import| import.name() == name)?;
+    let is_child = find(&[path, &import.segments[..1]].concat()).is_some();
+    let target = match import.within_crate(path) {
+        Some(target) => target,
+        None if is_child => [path, &import.segments].concat(),
+        None => import.segments,
     };
-    let items = source.file().items;
-    if let Some(item) = items.iter().find(|item| item_name(item).as_deref() == Some(name)) {
-        return Some(Definition::Item(Box::new(item.clone())));
-    }
-    let import = imports(&items).into_iter().find(|path| path.name() == name);
-    if let (Some(path), true) = (import, hops < 8) {
-        let is_child =
-            sources.iter().any(|source| source.module == [module, &path.segments[..1]].concat());
-        let target = match path.within_crate(module) {
-            Some(target) => target,
-            None if is_child => [module, &path.segments].concat(),
-            None => path.segments,
-        };
-        return define(sources, &target, hops + 1);
-    }
-    items
-        .iter()
-        .any(|item| matches!(item, Item::Macro(item) if item_of_macro(&item.mac.tokens, name)))
-        .then(|| Definition::Macro(module.to_vec()))
+    if hops < 8 { define(library, &target, hops + 1) } else { None }
 }
 
 /// What the `use` items of a file bring into its scope.
@@ -114,17 +142,17 @@ fn imports(items: &[Item]) -> Vec<Path> {
         .collect()
 }
 
-/// True if a macro's text has `struct Name`, `enum Name` or the like.
-fn item_of_macro(tokens: &TokenStream, name: &str) -> bool {
-    let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
-    tokens.iter().enumerate().any(|(at, token)| match token {
-        TokenTree::Group(group) => item_of_macro(&group.stream(), name),
-        TokenTree::Ident(ident) => {
-            matches!(ident.to_string().as_str(), "struct" | "enum" | "fn" | "trait")
-                && tokens.get(at + 1).is_some_and(|next| next.to_string() == name)
-        }
+fn item_is_public(item: &Item) -> bool {
+    match item {
+        Item::Const(item) => is_public(&item.vis),
+        Item::Enum(item) => is_public(&item.vis),
+        Item::Fn(item) => is_public(&item.vis),
+        Item::Static(item) => is_public(&item.vis),
+        Item::Struct(item) => is_public(&item.vis),
+        Item::Trait(item) => is_public(&item.vis),
+        Item::Type(item) => is_public(&item.vis),
         _ => false,
-    })
+    }
 }
 
 fn item_name(item: &Item) -> Option<String> {
@@ -141,7 +169,7 @@ fn item_name(item: &Item) -> Option<String> {
     Some(ident.to_string())
 }
 
-fn add_item(name: &str, item: &Item, sources: &[Source], names: &mut BTreeSet<String>) {
+fn add_item(name: &str, item: &Item, library: &[Module], names: &mut BTreeSet<String>) {
     let kind = match item {
         Item::Const(_) | Item::Static(_) => "(constant)",
         Item::Enum(item) => {
@@ -162,7 +190,7 @@ fn add_item(name: &str, item: &Item, sources: &[Source], names: &mut BTreeSet<St
     };
     names.insert(format!("{name} {kind}"));
     let defined = item_name(item).unwrap_or_default();
-    add_members(name, &defined, sources, names);
+    add_members(name, &defined, library, names);
 }
 
 fn add_fields(name: &str, fields: &Fields, names: &mut BTreeSet<String>) {
@@ -184,9 +212,8 @@ fn trait_member(item: &TraitItem) -> Option<String> {
 }
 
 /// Adds the public functions and constants of every `impl Name` in the crate.
-fn add_members(name: &str, defined: &str, sources: &[Source], names: &mut BTreeSet<String>) {
-    let library = sources.iter().filter(|source| source.module.first().is_none_or(|m| m != "bin"));
-    for item in library.flat_map(|source| source.file().items) {
+fn add_members(name: &str, defined: &str, library: &[Module], names: &mut BTreeSet<String>) {
+    for item in library.iter().flat_map(|module| &module.items) {
         let Item::Impl(item) = item else { continue };
         let syn::Type::Path(of) = &*item.self_ty else { continue };
         if item.trait_.is_some() || of.path.segments.last().is_none_or(|last| last.ident != defined)
@@ -205,41 +232,6 @@ fn add_members(name: &str, defined: &str, sources: &[Source], names: &mut BTreeS
             }
         }
     }
-}
-
-/// Adds a type that a macro writes, with its functions: the names before the colon of each row
-/// of the macro's calls, as in `reader / writer: Type = default;`.
-fn add_macro_item(name: &str, module: &[String], sources: &[Source], names: &mut BTreeSet<String>) {
-    names.insert(format!("{name} (by macro)"));
-    add_members(name, name, sources, names);
-    for source in sources.iter().filter(|source| source.module == module) {
-        for item in source.file().items {
-            if let Item::Macro(item) = item
-                && !item.mac.path.is_ident("macro_rules")
-            {
-                names.extend(
-                    row_names(&item.mac.tokens).iter().map(|row| format!("{name}::{row}()")),
-                );
-            }
-        }
-    }
-}
-
-fn row_names(tokens: &TokenStream) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut in_head = true;
-    for token in tokens.clone() {
-        match &token {
-            TokenTree::Punct(punct) if punct.as_char() == ';' => in_head = true,
-            token if is_punct(Some(token), ':') => in_head = false,
-            TokenTree::Ident(ident) if in_head => names.push(ident.to_string()),
-            TokenTree::Group(group) if in_head && group.delimiter() == Delimiter::Brace => {
-                names.extend(row_names(&group.stream()));
-            }
-            _ => {}
-        }
-    }
-    names
 }
 
 fn is_public(visibility: &Visibility) -> bool {
@@ -319,21 +311,24 @@ fn a_name_is_followed_through_re_exports_to_its_members() {
 #[test]
 fn enums_traits_and_macros_show_what_they_hold() {
     let names = names_of(&[
-        ("src/lib.rs", "mod a; pub use a::{Kind, Consumer, Config, Result, LIMIT, Pair};"),
+        ("src/lib.rs", "mod a; pub use a::{Kind, Consumer, Config, Result, LIMIT, Pair, code};"),
         (
             "src/a.rs",
             "pub enum Kind { Io, Other(u8) } pub type Result = u8; pub const LIMIT: u8 = 1;
              pub struct Pair(pub u8, u8);
              pub trait Consumer { type Item; const N: u8; fn connect(&self); }
-             macro_rules! settings { ($($x:tt)*) => { pub struct Config { $($x)* } } }
-             settings! { /// Doc.
-                 head / with_head: a::T = T::new(1); body / with_body: Option<u8> = None; }
+             macro_rules! settings { ($($name:ident / $with:ident : $type:ty;)*) => {
+                 pub struct Config { $($name: $type,)* }
+                 impl Config { $(pub fn $name() {} pub fn $with() {})* fn hidden() {} }
+             } }
+             settings! { head / with_head: a::T; body / with_body: Option<u8>; }
              impl Config { pub fn check(&self) {} }
+             pub mod code { pub const OK: u8 = 1; pub(crate) const HIDDEN: u8 = 2; }
              #[macro_export] macro_rules! shout { () => {} }",
         ),
     ]);
     let expected = [
-        "Config (by macro)",
+        "Config (struct)",
         "Config::body()",
         "Config::check()",
         "Config::head()",
@@ -350,6 +345,7 @@ fn enums_traits_and_macros_show_what_they_hold() {
         "Pair (struct)",
         "Pair.0",
         "Result (type)",
+        "code::OK (constant)",
         "shout! (macro)",
     ];
     assert_eq!(names, expected);

@@ -65,6 +65,6 @@ mod tests {
     fn the_earlier_one_wins_over_never() {
         let hour = Deadline::after(Duration::from_secs(3600));
         assert_eq!(Deadline::NEVER.earlier(hour), hour);
-        assert_eq!(hour.earlier(Deadline::after(Duration::ZERO)).is_past(), true);
+        assert!(hour.earlier(Deadline::after(Duration::ZERO)).is_past());
     }
 }

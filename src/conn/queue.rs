@@ -134,7 +134,7 @@ mod tests {
                 let (header, payload) = text(payload);
                 queue.push(header, payload, 0);
             }
-            let mut sent = Vec::new();
+            let mut sent: Vec<u8> = Vec::new();
             while !queue.is_empty() {
                 let bytes = unsent(&queue);
                 assert_eq!(bytes.len(), queue.bytes());

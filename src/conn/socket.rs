@@ -565,4 +565,3 @@ impl fmt::Debug for Sender {
         write!(f, "Sender(conn-{})", self.conn.id())
     }
 }
-

@@ -78,8 +78,7 @@ impl Stream {
         blocking: Blocking,
     ) -> io::Result<Received> {
         let flags = blocking.recv_flags();
-        let received =
-            retry_on_intr(|| rustix::net::recv(&self.fd, spare_capacity(buffer), flags));
+        let received = retry_on_intr(|| rustix::net::recv(&self.fd, spare_capacity(buffer), flags));
         outcome(received.map(|(count, _)| count))
     }
 

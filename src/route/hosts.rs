@@ -76,10 +76,18 @@ mod tests {
     #[test]
     fn a_loopback_server_answers_to_loopback_names() {
         let hosts = Hosts::default();
-        for host in ["localhost:8000", "127.0.0.1", "127.8.8.8:1", "[::1]:8000", "LOCALHOST.", "x.localhost"] {
+        for host in [
+            "localhost:8000",
+            "127.0.0.1",
+            "127.8.8.8:1",
+            "[::1]:8000",
+            "LOCALHOST.",
+            "x.localhost",
+        ] {
             assert!(hosts.check(host, true).is_ok(), "{host}");
         }
-        for host in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1"] {
+        for host in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1"]
+        {
             assert!(hosts.check(host, true).is_err(), "{host}");
             assert!(hosts.check(host, false).is_ok(), "{host}");
         }

@@ -95,9 +95,7 @@ impl Handler for Methods {
         };
         match (handler, method) {
             (Some(handler), _) => handler.call(request),
-            (None, Method::Options) => {
-                Ok(Response::empty(204).with_header("Allow", self.allow()))
-            }
+            (None, Method::Options) => Ok(Response::empty(204).with_header("Allow", self.allow())),
             (None, _) => Err(Refusal::method_not_allowed(&self.allow()).into()),
         }
     }

@@ -108,7 +108,7 @@ fn refuse(app: &App, stream: Arc<Stream>) {
 /// is read first, so that closing does not reset the connection under the answer.
 fn refuse_without_descriptor(stream: &Stream) {
     let mut scrap = Vec::with_capacity(16 * 1024);
-    let answer = || -> io::Result<()> {
+    let mut answer = || -> io::Result<()> {
         if stream.wait_readable(Some(REFUSE_WAIT))? {
             stream.recv_into(&mut scrap, Blocking::Never)?;
         }

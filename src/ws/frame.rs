@@ -163,11 +163,11 @@ impl Decoder {
 
     /// Reads a header from the front of the input, or remembers the part that is there.
     fn take_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Frame>, Violation> {
-        if self.header_len == 0 {
-            if let Some((frame, length)) = parse_header(input)? {
-                skip(input, length);
-                return Ok(Some(frame));
-            }
+        if self.header_len == 0
+            && let Some((frame, length)) = parse_header(input)?
+        {
+            skip(input, length);
+            return Ok(Some(frame));
         }
         let known = self.header_len;
         let copied = input.len().min(MAX_HEADER_BYTES - known);

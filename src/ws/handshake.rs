@@ -75,8 +75,7 @@ fn examine(head: &RequestHead) -> Result<Offer, Refusal> {
 /// True for 16 bytes in base64: 22 characters and two for padding.
 fn is_key(key: &str) -> bool {
     let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
-    key.strip_suffix("==")
-        .is_some_and(|digits| digits.len() == 22 && digits.bytes().all(is_digit))
+    key.strip_suffix("==").is_some_and(|digits| digits.len() == 22 && digits.bytes().all(is_digit))
 }
 
 fn offered(head: &RequestHead) -> Result<Vec<String>, Refusal> {
@@ -226,7 +225,10 @@ mod tests {
         assert_eq!(refused(&format!("{GOOD}Sec-WebSocket-Version: 13\r\n")), 400);
         assert_eq!(refused(&GOOD.replace("Sec-WebSocket-Key", "X-Key")), 400);
         assert_eq!(refused(&GOOD.replace("dGhlIHNhbXBsZSBub25jZQ==", "zzz")), 400);
-        assert_eq!(refused(&GOOD.replace("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ")), 400);
+        assert_eq!(
+            refused(&GOOD.replace("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ")),
+            400
+        );
         assert_eq!(refused(&format!("{GOOD}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")), 400);
         assert_eq!(refused(&format!("{GOOD}Content-Length: 3\r\n")), 400);
         assert_eq!(refused(&format!("{GOOD}Transfer-Encoding: chunked\r\n")), 400);
@@ -235,7 +237,9 @@ mod tests {
 
     #[test]
     fn only_an_offered_subprotocol_can_be_chosen() {
-        let head = format!("{GOOD}Sec-WebSocket-Protocol: chat, superchat\r\nSec-WebSocket-Protocol: chat, v2\r\n");
+        let head = format!(
+            "{GOOD}Sec-WebSocket-Protocol: chat, superchat\r\nSec-WebSocket-Protocol: chat, v2\r\n"
+        );
         let offer = offer(&head);
         assert_eq!(offer.subprotocols(), ["chat", "superchat", "v2"]);
         let answer = offer.answer(Some("v2"), &[("Set-Cookie", "a=b")]).unwrap();

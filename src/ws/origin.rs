@@ -214,14 +214,22 @@ mod tests {
     #[test]
     fn a_list_knows_schemes_ports_and_subdomains() {
         let list = Origins::list(["https://a.example", "b.example", ".c.example"]).unwrap();
-        for origin in ["https://a.example", "http://b.example:81", "https://x.y.c.example",
-            "http://c.example", "http://here:80"]
-        {
+        for origin in [
+            "https://a.example",
+            "http://b.example:81",
+            "https://x.y.c.example",
+            "http://c.example",
+            "http://here:80",
+        ] {
             assert!(allows(&list, "here", origin), "{origin}");
         }
-        for origin in ["http://a.example", "https://a.example:444", "https://xc.example",
-            "http://x.b.example", "null"]
-        {
+        for origin in [
+            "http://a.example",
+            "https://a.example:444",
+            "https://xc.example",
+            "http://x.b.example",
+            "null",
+        ] {
             assert!(!allows(&list, "here", origin), "{origin}");
         }
     }

@@ -1,0 +1,295 @@
+//! A running server and a client of raw bytes.
+//!
+//! Every read has a deadline, so that a test that would hang fails instead; no test waits for
+//! time to pass where it can wait for something to happen.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use landline::{Builder, Handle, Result};
+
+/// No step of a test takes longer, unless the server hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The mask of every client frame; any does.
+const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
+
+/// A server on a free port of 127.0.0.1, stopped when dropped.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) handle: Handle,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl Running {
+    pub(crate) fn start(builder: Builder) -> Self {
+        let server = builder.bind("127.0.0.1:0").expect("a free port");
+        let (address, handle) = (server.local_addrs()[0], server.handle());
+        let thread = Some(std::thread::spawn(move || server.run()));
+        Self { address, handle, thread }
+    }
+
+    /// A raw connection.
+    pub(crate) fn connect(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    /// A connection whose handshake on `path` was answered with 101.
+    pub(crate) fn websocket(&self, path: &str) -> Client {
+        let mut client = self.connect();
+        client.handshake(path);
+        client
+    }
+
+    /// Waits for `run` to return, which somebody has asked for.
+    pub(crate) fn join(&mut self) -> Result<()> {
+        self.thread.take().expect("joined once").join().expect("the server does not panic")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.stop_now();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Waits until a condition holds; panics with `what` after [`PATIENCE`].
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A received HTTP response.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    /// The value of a header; panics if it is there twice.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.head.lines().skip(1).filter_map(|line| {
+            let (known, value) = line.split_once(':')?;
+            known.eq_ignore_ascii_case(name).then(|| value.trim())
+        });
+        let value = values.next();
+        assert_eq!(values.next(), None, "header {name} is there twice: {}", self.head);
+        value
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("a body in UTF-8")
+    }
+}
+
+/// A frame from the server.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// The first byte: FIN, RSV and opcode.
+    pub(crate) first: u8,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// A client of raw bytes.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    /// Received and not yet looked at.
+    pub(crate) buffer: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) fn stream(address: SocketAddr) -> TcpStream {
+        let stream = TcpStream::connect(address).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
+    }
+
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { stream: Self::stream(address), buffer: Vec::new() }
+    }
+
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).expect("the server takes bytes");
+    }
+
+    /// Sends what the server may refuse to take.
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Receives more; false at the end of the stream or a reset.
+    pub(crate) fn receive(&mut self) -> bool {
+        let mut bytes = [0; 16 * 1024];
+        match self.stream.read(&mut bytes) {
+            Ok(0) => false,
+            Ok(count) => {
+                self.buffer.extend_from_slice(&bytes[..count]);
+                true
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("nothing came: {error}; so far {:?}", self.shown()),
+        }
+    }
+
+    fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.buffer[..self.buffer.len().min(300)]).into_owned()
+    }
+
+    /// Receives until so many bytes are there and takes them.
+    pub(crate) fn take(&mut self, count: usize) -> Vec<u8> {
+        while self.buffer.len() < count {
+            assert!(self.receive(), "ended after {:?}, {count} bytes were due", self.shown());
+        }
+        self.buffer.drain(..count).collect()
+    }
+
+    /// Receives one HTTP response with `Content-Length` or without a body.
+    pub(crate) fn reply(&mut self) -> Reply {
+        self.reply_to("GET")
+    }
+
+    /// Receives the response to a method (HEAD has no body).
+    pub(crate) fn reply_to(&mut self, method: &str) -> Reply {
+        let end = loop {
+            if let Some(end) = self.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+                break end + 4;
+            }
+            assert!(self.receive(), "ended without a response: {:?}", self.shown());
+        };
+        let head = String::from_utf8(self.take(end)).expect("a head in UTF-8");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = status.unwrap_or_else(|| panic!("no status line: {head:?}"));
+        let mut reply = Reply { status, head, body: Vec::new() };
+        let length = reply.header("content-length").map(|length| length.parse().unwrap());
+        if method != "HEAD" {
+            reply.body = self.take(length.unwrap_or(0));
+        }
+        reply
+    }
+
+    /// Sends a GET and receives its response.
+    pub(crate) fn get(&mut self, target: &str) -> Reply {
+        self.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        self.reply()
+    }
+
+    /// Sends raw bytes and receives one response.
+    pub(crate) fn ask(&mut self, bytes: impl AsRef<[u8]>) -> Reply {
+        self.send(bytes);
+        self.reply()
+    }
+
+    /// The handshake request for a path.
+    pub(crate) fn handshake_head(path: &str) -> String {
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+    }
+
+    /// Opens a WebSocket.
+    pub(crate) fn handshake(&mut self, path: &str) -> Reply {
+        let reply = self.ask(Self::handshake_head(path));
+        assert_eq!(reply.status, 101, "{}{}", reply.head, reply.text());
+        assert_eq!(reply.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+        reply
+    }
+
+    /// A masked frame with the given first byte.
+    pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![first];
+        match payload.len() {
+            length @ 0..=125 => bytes.push(0x80 | length as u8),
+            length @ 126..=65_535 => {
+                bytes.push(0x80 | 126);
+                bytes.extend((length as u16).to_be_bytes());
+            }
+            length => {
+                bytes.push(0x80 | 127);
+                bytes.extend((length as u64).to_be_bytes());
+            }
+        }
+        bytes.extend(MASK);
+        bytes.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        bytes
+    }
+
+    pub(crate) fn send_frame(&mut self, first: u8, payload: impl AsRef<[u8]>) {
+        self.send(Self::frame(first, payload.as_ref()));
+    }
+
+    pub(crate) fn send_text(&mut self, text: &str) {
+        self.send_frame(0x81, text);
+    }
+
+    pub(crate) fn send_binary(&mut self, bytes: &[u8]) {
+        self.send_frame(0x82, bytes);
+    }
+
+    pub(crate) fn send_close(&mut self, code: u16, reason: &str) {
+        self.send_frame(0x88, [&code.to_be_bytes(), reason.as_bytes()].concat());
+    }
+
+    /// Receives one frame, which must not be masked.
+    pub(crate) fn next_frame(&mut self) -> Frame {
+        let [first, second] = self.take(2)[..] else { unreachable!() };
+        assert_eq!(second & 0x80, 0, "a server never masks");
+        let length = match second {
+            126 => u64::from(u16::from_be_bytes(self.take(2).try_into().unwrap())),
+            127 => u64::from_be_bytes(self.take(8).try_into().unwrap()),
+            length => u64::from(length),
+        };
+        Frame { first, payload: self.take(length as usize) }
+    }
+
+    pub(crate) fn expect_text(&mut self) -> String {
+        let frame = self.next_frame();
+        assert_eq!(frame.first, 0x81, "a text frame was due, not {frame:?}");
+        String::from_utf8(frame.payload).expect("text in UTF-8")
+    }
+
+    pub(crate) fn expect_binary(&mut self) -> Vec<u8> {
+        let frame = self.next_frame();
+        assert_eq!(frame.first, 0x82, "a binary frame was due, not {frame:?}");
+        frame.payload
+    }
+
+    /// Receives a close frame: its code (1005 if there is none) and reason.
+    pub(crate) fn expect_close(&mut self) -> (u16, String) {
+        let frame = self.next_frame();
+        assert_eq!(frame.first, 0x88, "a close frame was due, not {frame:?}");
+        match &frame.payload[..] {
+            [] => (1005, String::new()),
+            [high, low, reason @ ..] => {
+                let reason = String::from_utf8(reason.to_vec()).expect("a reason in UTF-8");
+                (u16::from_be_bytes([*high, *low]), reason)
+            }
+            other => panic!("close payload {other:?}"),
+        }
+    }
+
+    /// Receives the end of the stream, and nothing before it.
+    pub(crate) fn expect_end(&mut self) {
+        while self.receive() {}
+        assert!(self.buffer.is_empty(), "more came before the end: {:?}", self.shown());
+    }
+
+    /// Ends our direction.
+    pub(crate) fn finish(&mut self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+}

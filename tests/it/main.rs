@@ -1,0 +1,5 @@
+//! The server from outside: real sockets, raw bytes, real processes. One module an ability.
+
+mod harness;
+
+mod smoke;

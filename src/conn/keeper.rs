@@ -274,11 +274,15 @@ impl Entry {
             return;
         }
         let away_since = record.away_since();
-        if away_since != 0
-            && now.saturating_sub(away_since) >= millis(TICK)
-            && !self.conn.is_read_watched()
-        {
-            read_for(&self.conn, stream);
+        if away_since != 0 && now.saturating_sub(away_since) >= millis(TICK) {
+            if record.has_ending()
+                && let Some(mut receive) = self.conn.receive.try_lock()
+            {
+                receive.conclude(&self.conn);
+            }
+            if !self.conn.is_read_watched() {
+                read_for(&self.conn, stream);
+            }
         }
         self.keep_alive(stream, now);
     }

@@ -3,6 +3,11 @@
 //! It is a state machine that anybody who holds its lock can drive: the handler's thread, which
 //! blocks, or the keeper while the handler is away, which does not.
 //!
+//! # Order
+//! Whatever ends the connection (the peer's close, a violation, the end of the stream) takes
+//! effect in its turn: when the handler has taken every message before it and comes for the next,
+//! so that it can still answer them. A handler that stays away for a tick is not waited for.
+//!
 //! # Buffers
 //! A read goes to 4 KiB of the reader's stack, so that an idle connection owns no buffer at all.
 //! When reads fill that, a 64 KiB buffer is taken until reads are small again or a second passes
@@ -20,7 +25,7 @@ use crate::conn::connection::Connection;
 use crate::deadline::Deadline;
 use crate::net::stream::{Blocking, Received, Stream};
 use crate::ws::Message;
-use crate::ws::close::{Side, Violation};
+use crate::ws::close::{CloseFrame, Side, Violation};
 use crate::ws::encoded::FrameKind;
 use crate::ws::frame::{Decoder, Event};
 
@@ -50,6 +55,14 @@ pub(crate) enum Until {
     Forever,
 }
 
+/// What the peer did to end the connection.
+#[derive(Debug)]
+enum Ending {
+    Closed(CloseFrame),
+    Violated(Violation),
+    Lost(String),
+}
+
 /// The receive half of a connection.
 #[derive(Debug)]
 pub(crate) struct Receive {
@@ -65,6 +78,8 @@ pub(crate) struct Receive {
     is_deaf: bool,
     /// Nothing more will come.
     has_ended: bool,
+    /// What ends the connection once the messages before it are taken.
+    ending: Option<Ending>,
     messages_received: u64,
 }
 
@@ -79,6 +94,7 @@ impl Receive {
             small_reads: 0,
             is_deaf: false,
             has_ended: false,
+            ending: None,
             messages_received: 0,
         }
     }
@@ -139,6 +155,23 @@ impl Receive {
         while !self.is_stuffed(&conn.shared.config) && self.fill(conn, Until::Now) {}
     }
 
+    /// Lets the end that has come take effect; to be called when no message before it is left, or
+    /// nobody comes for them.
+    pub(crate) fn conclude(&mut self, conn: &Connection) {
+        match self.ending.take() {
+            None => return,
+            Some(Ending::Closed(frame)) => conn.peer_closed(frame),
+            Some(Ending::Violated(violation)) => conn.violated(violation),
+            Some(Ending::Lost(reason)) => conn.lost(Side::Client, &reason),
+        }
+        conn.record.set_ending(false);
+    }
+
+    fn end_with(&mut self, conn: &Connection, ending: Ending) {
+        self.ending.get_or_insert(ending);
+        conn.record.set_ending(true);
+    }
+
     /// Forgets waiting messages: nobody is left to take them.
     pub(crate) fn discard_inbox(&mut self) {
         self.inbox = VecDeque::new();
@@ -173,12 +206,12 @@ impl Receive {
             Ok(Received::Nothing) => false,
             Ok(Received::End) => {
                 self.has_ended = true;
-                conn.lost(Side::Client, "ended without a close frame");
+                self.end_with(conn, Ending::Lost("ended without a close frame".into()));
                 true
             }
             Err(error) => {
                 self.has_ended = true;
-                conn.lost(Side::Client, &format!("failed: {error}"));
+                self.end_with(conn, Ending::Lost(format!("failed: {error}")));
                 true
             }
         }
@@ -324,7 +357,7 @@ impl Receive {
             Event::Pong => {}
             Event::Close(frame) => {
                 self.has_ended = true;
-                conn.peer_closed(frame);
+                self.end_with(conn, Ending::Closed(frame));
             }
         }
     }
@@ -332,7 +365,7 @@ impl Receive {
     fn refuse(&mut self, conn: &Connection, violation: Violation) {
         self.is_deaf = true;
         self.large = None;
-        conn.violated(violation);
+        self.end_with(conn, Ending::Violated(violation));
     }
 }
 

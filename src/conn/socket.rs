@@ -113,6 +113,7 @@ impl WebSocket {
                 return Ok(Some(message));
             }
             if receive.is_over() {
+                receive.conclude(&self.conn);
                 drop(receive);
                 return self.outcome();
             }
@@ -140,6 +141,7 @@ impl WebSocket {
                 return Ok(message);
             }
             if receive.is_over() {
+                receive.conclude(&self.conn);
                 drop(receive);
                 return Err(self.end_error());
             }
@@ -171,6 +173,7 @@ impl WebSocket {
         if !receive.is_over() {
             return Ok(None);
         }
+        receive.conclude(&self.conn);
         drop(receive);
         Err(self.end_error())
     }
@@ -284,6 +287,9 @@ impl WebSocket {
             && !receive.is_full(&self.conn.shared.config)
         {
             receive.look_ahead(&self.conn);
+            if receive.waiting_messages() == 0 {
+                receive.conclude(&self.conn);
+            }
         }
         self.conn.outbox.is_closing()
     }
@@ -422,10 +428,18 @@ impl WebSocket {
     /// # Blocking
     /// Until the client has answered or the close deadline cuts it.
     pub(crate) fn finish(&self, code: u16, reason: &'static str) -> Summary {
+        // An end that has come already counts before ours. Whoever waits has nothing left to take.
+        if let Some(mut receive) = self.lock_now() {
+            receive.conclude(&self.conn);
+        }
         self.conn.start_close(CloseFrame::of_server(code, reason));
         let mut receive = self.conn.receive.lock();
-        while !receive.has_ended() {
+        loop {
             receive.discard_inbox();
+            receive.conclude(&self.conn);
+            if receive.has_ended() {
+                break;
+            }
             receive.fill(&self.conn, Until::Forever);
         }
         let received = receive.messages_received();

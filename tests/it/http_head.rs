@@ -115,7 +115,9 @@ fn a_head_has_no_bare_line_ends_and_no_control_characters() {
         b"GET /\rx HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
         b"\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
     ];
-    bad.extend(["a\rb", "a\nb", "\r", "a\r\r"].map(|value| with(&format!("X: {value}\r\n")).into()));
+    bad.extend(
+        ["a\rb", "a\nb", "\r", "a\r\r"].map(|value| with(&format!("X: {value}\r\n")).into()),
+    );
     for control in (0..0x20_u8).filter(|byte| !b"\t\r\n".contains(byte)).chain([0x7f]) {
         let place = char::from(control);
         bad.push(with(&format!("X: a{place}b\r\n")).into());
@@ -123,7 +125,10 @@ fn a_head_has_no_bare_line_ends_and_no_control_characters() {
         bad.push(format!("GET /{place} HTTP/1.1\r\nHost: localhost\r\n\r\n").into());
     }
     all_refused(&server, 400, &bad);
-    let good = [with("X: a\tb\r\n").into_bytes(), b"\r\n\r\n".iter().copied().chain(with("").into_bytes()).collect()];
+    let good = [
+        with("X: a\tb\r\n").into_bytes(),
+        b"\r\n\r\n".iter().copied().chain(with("").into_bytes()).collect(),
+    ];
     all_served(&server, &good);
     let latin = [&b"GET / HTTP/1.1\r\nHost: localhost\r\nX: caf"[..], b"\xe9\r\n\r\n"].concat();
     all_served(&server, &[latin]);
@@ -162,7 +167,8 @@ fn the_request_line_has_three_words() {
         line("GET /\u{e4} HTTP/1.1"),
     ];
     all_refused(&server, 400, &bad);
-    let other = ["GET / HTTP/1.2", "GET / HTTP/0.9", "GET / HTTP/2", "GET / HTTP/2.0", "GET / HTTP/3.0"];
+    let other =
+        ["GET / HTTP/1.2", "GET / HTTP/0.9", "GET / HTTP/2", "GET / HTTP/2.0", "GET / HTTP/3.0"];
     all_refused(&server, 505, &other.map(line));
     all_served(&server, &[line("GET / HTTP/1.1"), line("get / HTTP/1.1"), line("GET /? HTTP/1.1")]);
 }
@@ -170,7 +176,19 @@ fn the_request_line_has_three_words() {
 #[test]
 fn a_content_length_is_one_plain_number() {
     let server = server();
-    let bad = ["+5", "-5", "5,5", "5, 5", "0x5", "5.0", "5 5", "five", "", "\"5\"", "18446744073709551616"];
+    let bad = [
+        "+5",
+        "-5",
+        "5,5",
+        "5, 5",
+        "0x5",
+        "5.0",
+        "5 5",
+        "five",
+        "",
+        "\"5\"",
+        "18446744073709551616",
+    ];
     let mut requests: Vec<String> =
         bad.iter().map(|length| post(&format!("Content-Length: {length}\r\n"), "hello")).collect();
     requests.push(post("Content-Length: 5\r\nContent-Length: 5\r\n", "hello"));
@@ -222,7 +240,8 @@ fn a_head_over_its_limits_is_refused() {
     let lines = |count: usize| with(&"X: 1\r\n".repeat(count - 1));
     all_served(&server, &[lines(10)]);
     all_refused(&server, 431, &[lines(11), lines(100)]);
-    let long = |length: usize| format!("GET /?{} HTTP/1.1\r\nHost: localhost\r\n\r\n", fill(length));
+    let long =
+        |length: usize| format!("GET /?{} HTTP/1.1\r\nHost: localhost\r\n\r\n", fill(length));
     all_served(&server, &[long(900)]);
     all_refused(&server, 414, &[long(1100), format!("GET /{}", fill(1100))]);
     all_refused(&server, 431, &[format!("GET / HTTP/1.1\r\nX: {}", fill(1100))]);
@@ -284,7 +303,8 @@ fn other_protocols_are_told_so() {
     for other in [&b"GET /\r\n"[..], b"SSH-2.0-OpenSSH_9.9\r\n", b"\x05\x01\x00", b"EHLO a\r\n"] {
         assert_eq!(server.connect().refused(other).status, 400, "{other:?}");
     }
-    let h2c = with("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n");
+    let h2c =
+        with("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n");
     let mut client: Client = server.connect();
     assert_eq!(client.ask(h2c).text(), "here", "an unknown upgrade is ignored");
     assert_eq!(client.get("/").text(), "here");

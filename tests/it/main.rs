@@ -2,5 +2,6 @@
 
 mod harness;
 
-mod smoke;
+mod http_body;
 mod http_head;
+mod smoke;

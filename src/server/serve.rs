@@ -132,6 +132,10 @@ impl Session {
         let app = &self.arrival.app;
         self.io.expect_body(request.head())?;
         app.hosts.check(request.head().host(), self.arrival.is_loopback)?;
+        if request.path() == "*" {
+            // `OPTIONS *` asks whether the server is there (RFC 9110 9.3.7).
+            return Ok(Outcome::Answer(Response::empty(204)));
+        }
         let (route, params) = app.router.find(request.path())?;
         request.set_params(params);
         self.prepare_websocket(route, request)?;

@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod http;
 mod http_body;
 mod http_head;
 mod smoke;

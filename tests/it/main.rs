@@ -5,4 +5,5 @@ mod harness;
 mod http;
 mod http_body;
 mod http_head;
+mod http_time;
 mod smoke;

@@ -158,7 +158,9 @@ impl HttpIo {
         if let Some(mut rest) = encoded.rest {
             loop {
                 bytes.clear();
-                let goes_on = rest.next(&mut bytes)?;
+                let goes_on = rest.next(&mut bytes).inspect_err(|error| {
+                    log::error!("conn-{}: the response body failed: {error}", self.conn.id());
+                })?;
                 self.send_all(&bytes)?;
                 if !goes_on {
                     break;
@@ -166,6 +168,12 @@ impl HttpIo {
             }
         }
         Ok(encoded.keep_alive)
+    }
+
+    /// Ends the connection in the middle of an answer: a reset, since for HTTP/1.0 an end in good
+    /// order may be the end of a whole body.
+    pub(crate) fn abort(&self) {
+        self.stream.reset_on_close();
     }
 
     /// Ends the connection so that the client can read the last answer: our end first, then what

@@ -9,4 +9,6 @@ mod http_head;
 mod http_stream;
 mod http_text;
 mod http_time;
+mod routes;
+mod security;
 mod smoke;

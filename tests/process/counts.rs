@@ -13,10 +13,30 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Resident memory in bytes.
-pub(crate) fn resident() -> usize {
+/// How far the resident memory has risen since the start, also if it has fallen since.
+pub(crate) struct Growth {
+    before: usize,
+    /// The kernel has let us start its peak anew; without that only the present counts.
+    knows_peak: bool,
+}
+
+impl Growth {
+    pub(crate) fn start() -> Self {
+        let knows_peak = fs::write("/proc/self/clear_refs", "5").is_ok();
+        Self { before: resident("VmRSS:"), knows_peak }
+    }
+
+    /// In bytes.
+    pub(crate) fn most(&self) -> usize {
+        let now = if self.knows_peak { "VmHWM:" } else { "VmRSS:" };
+        resident(now).saturating_sub(self.before)
+    }
+}
+
+/// A line of `/proc/self/status` in bytes.
+fn resident(name: &str) -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 

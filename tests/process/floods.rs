@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use landline::{Config, Request, Response, Result};
 
-use crate::counts::{alone, resident, routes};
+use crate::counts::{Growth, alone, routes};
 use crate::harness::{Client, Running, eventually};
 
 /// More than the clients and the threads of these tests need by themselves.
@@ -21,15 +21,15 @@ fn pour(client: &mut Client, pattern: &[u8], total: usize) -> usize {
     sent
 }
 
-fn assert_small(before: usize) {
-    let grown = resident().saturating_sub(before);
-    assert!(grown < SLACK, "the process has grown by {} KiB", grown >> 10);
+fn assert_small(growth: &Growth) {
+    let most = growth.most();
+    assert!(most < SLACK, "the process has grown by {} KiB", most >> 10);
 }
 
 #[test]
 fn three_hundred_half_open_heads_harm_nobody() {
     let _alone = alone();
-    let before = resident();
+    let growth = Growth::start();
     let server = Running::start(routes());
     let mut half: Vec<Client> = (0..300).map(|_| server.connect()).collect();
     for client in &mut half {
@@ -39,7 +39,7 @@ fn three_hundred_half_open_heads_harm_nobody() {
         assert_eq!(server.connect().get("/").text(), "here");
     }
     assert!(server.handle.connections() >= 300);
-    assert_small(before);
+    assert_small(&growth);
     for client in &mut half {
         client.send("1\r\n\r\n");
         assert_eq!(client.reply().text(), "here", "they are no worse than others");
@@ -53,14 +53,14 @@ fn a_header_line_of_200_mib_is_refused_early() {
     let _alone = alone();
     let server = Running::start(routes());
     assert_eq!(server.connect().get("/").text(), "here");
-    let before = resident();
+    let growth = Growth::start();
     for start in ["GET / HTTP/1.1\r\nHost: localhost\r\nX: ", "GET /"] {
         let mut client = server.connect();
         client.send(start);
         pour(&mut client, b"a", 200 << 20);
         let reply = client.reply();
         assert_eq!(reply.status, if start.len() > 10 { 431 } else { 414 });
-        assert_small(before);
+        assert_small(&growth);
         client.expect_end();
     }
     assert_eq!(server.connect().get("/").text(), "here");
@@ -70,12 +70,12 @@ fn a_header_line_of_200_mib_is_refused_early() {
 fn header_lines_without_end_are_refused_early() {
     let _alone = alone();
     let server = Running::start(routes());
-    let before = resident();
+    let growth = Growth::start();
     let mut client = server.connect();
     client.send("GET / HTTP/1.1\r\nHost: localhost\r\n");
     pour(&mut client, b"X: 1\r\n", 100 << 20);
     assert_eq!(client.reply().status, 431);
-    assert_small(before);
+    assert_small(&growth);
     assert_eq!(server.connect().get("/").text(), "here");
 }
 
@@ -86,7 +86,7 @@ fn a_body_without_end_is_refused_at_its_limit() {
         Ok(Response::text(request.body()?.len().to_string()))
     };
     let server = Running::start(routes().route("/body", body));
-    let before = resident();
+    let growth = Growth::start();
     for (chunk, status) in
         [("1\r\nx\r\n", 413), ("5;a=b\r\nhello\r\n", 413), ("0\r\nT: x\r\n", 400)]
     {
@@ -94,7 +94,7 @@ fn a_body_without_end_is_refused_at_its_limit() {
         client.send("POST /body HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
         pour(&mut client, chunk.as_bytes(), 50 << 20);
         assert_eq!(client.reply().status, status, "{chunk:?}");
-        assert_small(before);
+        assert_small(&growth);
     }
     for endless in ["5;", "0\r\nT: "] {
         let mut client = server.connect();
@@ -102,7 +102,7 @@ fn a_body_without_end_is_refused_at_its_limit() {
         client.send(endless);
         pour(&mut client, b"a", 50 << 20);
         assert!(matches!(client.reply().status, 400 | 431), "{endless:?}");
-        assert_small(before);
+        assert_small(&growth);
     }
     assert_eq!(server.connect().get("/").text(), "here");
 }
@@ -115,7 +115,7 @@ fn an_announced_length_is_not_allocated() {
     };
     let config = Config::default().with_body_bytes(usize::MAX);
     let server = Running::start(routes().config(config).route("/body", body));
-    let before = resident();
+    let growth = Growth::start();
     let mut clients: Vec<Client> = (0..20).map(|_| server.connect()).collect();
     for client in &mut clients {
         client.send(
@@ -123,11 +123,12 @@ fn an_announced_length_is_not_allocated() {
         );
     }
     assert_eq!(server.connect().get("/").text(), "here");
-    assert_small(before);
+    assert_small(&growth);
     for client in &mut clients {
         client.finish();
         assert_eq!(client.reply().status, 400);
     }
+    assert_small(&growth);
 }
 
 /// One request is in work at a time, and its answers wait in the kernel's buffers only.
@@ -144,7 +145,7 @@ fn a_pipelining_flood_without_reading_is_bounded_and_cut() {
     };
     let config = Config::default().with_send_timeout(Duration::from_millis(500));
     let server = Running::start(routes().config(config).route("/work", work));
-    let before = resident();
+    let growth = Growth::start();
     let mut client = server.connect();
     // Long enough that they do not all fit into the buffers of the kernel.
     let filler = "x".repeat(200);
@@ -154,7 +155,7 @@ fn a_pipelining_flood_without_reading_is_bounded_and_cut() {
     eventually("the connection is cut", || server.handle.connections() == 0);
     assert!(sent < total, "all requests were taken");
     assert_eq!(MOST.load(SeqCst), 1);
-    assert_small(before);
+    assert_small(&growth);
     assert_eq!(server.connect().get("/").text(), "here");
 }
 
@@ -163,7 +164,7 @@ fn a_pipelining_flood_without_reading_is_bounded_and_cut() {
 fn a_pipelining_flood_that_is_read_is_served() {
     let _alone = alone();
     let server = Running::start(routes());
-    let before = resident();
+    let growth = Growth::start();
     let mut client = server.connect();
     let mut writer = Client { stream: client.stream.try_clone().unwrap(), buffer: Vec::new() };
     let request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -177,7 +178,7 @@ fn a_pipelining_flood_that_is_read_is_served() {
         assert_eq!(client.reply().status, 200);
     }
     thread.join().unwrap();
-    assert_small(before);
+    assert_small(&growth);
 }
 
 /// Nobody waits for those who do not read: each costs one blocked thread.
@@ -187,7 +188,7 @@ fn readers_that_stop_harm_nobody() {
     let large = |_: &Request| Response::reader("text/plain", std::io::repeat(b'x'), None);
     let config = Config::default().with_send_timeout(Duration::from_millis(500));
     let server = Running::start(routes().config(config).route("/large", large));
-    let before = resident();
+    let growth = Growth::start();
     let mut stuck: Vec<Client> = (0..50).map(|_| server.connect()).collect();
     for client in &mut stuck {
         client.send("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -196,5 +197,5 @@ fn readers_that_stop_harm_nobody() {
         assert_eq!(server.connect().get("/").text(), "here");
     }
     eventually("all of them are cut", || server.handle.connections() == 0);
-    assert_small(before);
+    assert_small(&growth);
 }

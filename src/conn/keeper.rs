@@ -5,7 +5,7 @@
 //!
 //! | it sees | it does |
 //! |---|---|
-//! | an HTTP deadline passed | ends receiving (the thread wakes and answers 408) or cuts |
+//! | an HTTP client that takes no answer in time | cuts |
 //! | queued bytes and a writable socket | sends them |
 //! | queued bytes that do not move | closes 1013, cuts |
 //! | silence | pings; after more silence closes 1011, cuts |
@@ -26,7 +26,7 @@ use parking_lot::Mutex;
 
 use crate::conn::connection::{Connection, Shared};
 use crate::conn::receive::Until;
-use crate::conn::record::{OnExpiry, Phase, millis};
+use crate::conn::record::{Phase, millis};
 use crate::net::poll::{Interest, Ready};
 use crate::net::stream::{Blocking, Received, Stream};
 use crate::ws::close::{CloseFrame, close_code};
@@ -234,10 +234,8 @@ impl Work {
 }
 
 fn look_at_http(conn: &Connection, stream: &Stream, now: u64) {
-    match conn.record.take_expired(now) {
-        Some(OnExpiry::EndReceiving) => stream.shutdown_read(),
-        Some(OnExpiry::Cut) => stream.cut(),
-        None => {}
+    if conn.record.take_expired(now) {
+        stream.cut();
     }
 }
 

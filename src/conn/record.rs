@@ -59,22 +59,12 @@ pub(crate) enum Phase {
     WebSocket = 2,
 }
 
-/// What the keeper does when an HTTP deadline passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OnExpiry {
-    /// End receiving, so that the thread wakes and can still answer.
-    EndReceiving,
-    /// Cut the connection: its peer takes nothing.
-    Cut,
-}
-
 /// The keeper's view of one connection.
 #[derive(Debug)]
 pub(crate) struct Record {
     phase: AtomicU8,
-    /// HTTP deadline: `time << 1 | cut`.
+    /// HTTP: when the connection is cut because its peer takes nothing; zero for never.
     deadline: AtomicU64,
-    expired: AtomicBool,
     /// WebSocket: when bytes last came in.
     last_life: AtomicU64,
     /// WebSocket: since when the handler has not been waiting for a message; zero while it waits.
@@ -94,7 +84,6 @@ impl Record {
         Self {
             phase: AtomicU8::new(Phase::Idle as u8),
             deadline: AtomicU64::new(0),
-            expired: AtomicBool::new(false),
             last_life: AtomicU64::new(0),
             away_since: AtomicU64::new(0),
             paused: AtomicBool::new(false),
@@ -117,29 +106,21 @@ impl Record {
     }
 
     /// Sets the HTTP deadline, a moment of the [`Clock`].
-    pub(crate) fn set_deadline(&self, at: u64, then: OnExpiry) {
-        self.deadline.store(at << 1 | u64::from(then == OnExpiry::Cut), Relaxed);
+    pub(crate) fn set_deadline(&self, at: u64) {
+        self.deadline.store(at, Relaxed);
     }
 
     pub(crate) fn clear_deadline(&self) {
         self.deadline.store(0, Relaxed);
     }
 
-    /// What to do if the HTTP deadline has passed; says so once.
-    pub(crate) fn take_expired(&self, now: u64) -> Option<OnExpiry> {
+    /// True if the HTTP deadline has passed; says so once.
+    pub(crate) fn take_expired(&self, now: u64) -> bool {
         let deadline = self.deadline.load(Relaxed);
-        if deadline == 0 || now < deadline >> 1 {
-            return None;
-        }
-        // The thread may have set a new deadline meanwhile: then this one was met.
-        self.deadline.compare_exchange(deadline, 0, Relaxed, Relaxed).ok()?;
-        self.expired.store(true, Relaxed);
-        Some(if deadline & 1 == 1 { OnExpiry::Cut } else { OnExpiry::EndReceiving })
-    }
-
-    /// True once a deadline has passed: the end of the stream is the keeper's doing.
-    pub(crate) fn has_expired(&self) -> bool {
-        self.expired.load(Relaxed)
+        // The thread may set a new deadline meanwhile: then this one was met.
+        deadline != 0
+            && now >= deadline
+            && self.deadline.compare_exchange(deadline, 0, Relaxed, Relaxed).is_ok()
     }
 
     pub(crate) fn mark_life(&self, now: u64) {
@@ -202,21 +183,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_expires_once_and_says_what_to_do() {
+    fn a_deadline_expires_once() {
         let record = Record::new();
-        record.set_deadline(50, OnExpiry::Cut);
-        assert_eq!(record.take_expired(49), None);
-        assert_eq!(record.take_expired(50), Some(OnExpiry::Cut));
-        assert!(record.has_expired());
-        assert_eq!(record.take_expired(51), None);
+        record.set_deadline(50);
+        assert!(!record.take_expired(49));
+        assert!(record.take_expired(50));
+        assert!(!record.take_expired(51));
     }
 
     #[test]
     fn a_cleared_deadline_never_expires() {
         let record = Record::new();
-        record.set_deadline(50, OnExpiry::EndReceiving);
+        record.set_deadline(50);
         record.clear_deadline();
-        assert_eq!(record.take_expired(u64::MAX), None);
+        assert!(!record.take_expired(u64::MAX));
     }
 
     #[test]

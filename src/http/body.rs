@@ -33,6 +33,8 @@ enum State {
     DataEnd(&'static [u8]),
     Trailers(Trailers),
     Done,
+    /// Refused: where the next request begins can never be known.
+    Broken,
 }
 
 impl BodyDecoder {
@@ -61,7 +63,8 @@ impl BodyDecoder {
     ///
     /// # Errors
     /// 413: over the limit, noticed at the size of the chunk that passes it. 400: malformed
-    /// chunks or trailers. 431: trailers too long. After an error the decoder is of no use.
+    /// chunks or trailers. 431: trailers too long. After an error every further call fails, so
+    /// that bytes are never read a second time from a state that was left behind.
     pub(crate) fn decode(
         &mut self,
         input: &[u8],
@@ -69,7 +72,7 @@ impl BodyDecoder {
     ) -> Result<(usize, bool), Refusal> {
         let mut used = 0;
         while !self.is_done() && used < input.len() {
-            used += self.step(&input[used..], out)?;
+            used += self.step(&input[used..], out).inspect_err(|_| self.state = State::Broken)?;
         }
         Ok((used, self.is_done()))
     }
@@ -93,6 +96,7 @@ impl BodyDecoder {
             State::DataEnd(expected) => (1, Some(data_end(expected, byte)?)),
             State::Trailers(trailers) => (1, trailers.take(byte)?.then_some(State::Done)),
             State::Done => (0, None),
+            State::Broken => return Err(Refusal::bad_request("The request body is malformed.")),
         };
         if let Some(next) = next {
             self.state = next;
@@ -209,6 +213,16 @@ mod tests {
             assert_eq!(chunked(bad), Err(400), "{bad:?}");
         }
         assert_eq!(chunked("0\r\nbad trailer\r\n\r\n"), Err(400));
+    }
+
+    #[test]
+    fn after_an_error_nothing_is_taken_any_more() {
+        // Taken a second time, `1` would join the size that was begun and the rest would be data.
+        let bytes = b"1\r\na\r\n1G............\r\n0\r\n\r\n";
+        let mut decoder = BodyDecoder::new(Framing::Chunked, &limits(100)).unwrap();
+        for _ in 0..2 {
+            assert_eq!(decoder.decode(bytes, &mut Vec::new()).unwrap_err().status(), 400);
+        }
     }
 
     #[test]

@@ -144,8 +144,15 @@ impl Stream {
     /// Ends the connection without waiting for the peer to take what is queued: a reset, so that
     /// a peer that has stopped reading holds no memory of the kernel either.
     pub(crate) fn cut(&self) {
-        let _ = sockopt::set_socket_linger(&self.fd, Some(Duration::ZERO));
+        self.reset_on_close();
         self.shutdown();
+    }
+
+    /// Makes the close of the last owner a reset, so that the peer cannot take what was sent for
+    /// the whole.
+    pub(crate) fn reset_on_close(&self) {
+        // A socket that is already dead refuses the option.
+        let _ = sockopt::set_socket_linger(&self.fd, Some(Duration::ZERO));
     }
 }
 

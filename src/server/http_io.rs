@@ -1,4 +1,8 @@
-//! HTTP on a socket: heads and bodies in, responses out, each under a deadline of the keeper.
+//! HTTP on a socket: heads and bodies in, responses out, each under an absolute deadline.
+//!
+//! Receiving waits for readiness until its deadline; sending blocks, and the keeper cuts it. The
+//! keeper must not end receiving by a shutdown: bytes that come after that are answered with a
+//! reset by the kernel, which can take our last answer with it.
 
 use std::io;
 use std::sync::Arc;
@@ -7,7 +11,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::conn::connection::Connection;
-use crate::conn::record::{OnExpiry, Phase};
+use crate::conn::record::Phase;
+use crate::deadline::Deadline;
 use crate::http::Response;
 use crate::http::body::BodyDecoder;
 use crate::http::encode::{CONTINUE, How, encode};
@@ -48,6 +53,13 @@ struct Body {
     awaits_continue: bool,
 }
 
+/// Why nothing more was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    OfStream,
+    OfTime,
+}
+
 /// Why no head came.
 #[derive(Debug)]
 pub(crate) enum NoHead {
@@ -72,26 +84,27 @@ impl HttpIo {
         let mut parser = HeadParser::default();
         let mut has_started = false;
         let idle = if is_first { config.head_timeout() } else { config.keep_alive() };
-        self.allow(idle, OnExpiry::EndReceiving);
+        let mut deadline = Deadline::after(idle);
         loop {
             if !has_started && parser.started(&inbound.buffer) {
                 has_started = true;
                 self.conn.record.set_phase(Phase::Busy);
                 if !is_first {
-                    self.allow(config.head_timeout(), OnExpiry::EndReceiving);
+                    deadline = Deadline::after(config.head_timeout());
                 }
             }
-            match parser.parse(&inbound.buffer, config).map_err(NoHead::Refused)? {
-                Some((head, used)) => {
-                    inbound.buffer.drain(..used);
-                    self.conn.record.clear_deadline();
-                    return Ok(head);
-                }
-                None if self.receive(&mut inbound.buffer) => {}
-                None if has_started && self.conn.record.has_expired() => {
+            if let Some((head, used)) =
+                parser.parse(&inbound.buffer, config).map_err(NoHead::Refused)?
+            {
+                inbound.buffer.drain(..used);
+                return Ok(head);
+            }
+            match self.receive(&mut inbound.buffer, deadline) {
+                Ok(()) => {}
+                Err(End::OfTime) if has_started => {
                     return Err(NoHead::Refused(Refusal::head_too_slow()));
                 }
-                None => return Err(NoHead::Gone),
+                Err(_) => return Err(NoHead::Gone),
             }
         }
     }
@@ -145,7 +158,9 @@ impl HttpIo {
         if let Some(mut rest) = encoded.rest {
             loop {
                 bytes.clear();
-                let goes_on = rest.next(&mut bytes)?;
+                let goes_on = rest.next(&mut bytes).inspect_err(|error| {
+                    log::error!("conn-{}: the response body failed: {error}", self.conn.id());
+                })?;
                 self.send_all(&bytes)?;
                 if !goes_on {
                     break;
@@ -155,11 +170,17 @@ impl HttpIo {
         Ok(encoded.keep_alive)
     }
 
+    /// Ends the connection in the middle of an answer: a reset, since for HTTP/1.0 an end in good
+    /// order may be the end of a whole body.
+    pub(crate) fn abort(&self) {
+        self.stream.reset_on_close();
+    }
+
     /// Ends the connection so that the client can read the last answer: our end first, then what
     /// it still sends is dropped until it ends too (RFC 9112 9.6).
     pub(crate) fn close_gently(&self) {
         self.stream.shutdown_write();
-        self.allow(LINGER, OnExpiry::Cut);
+        self.cut_after(LINGER);
         let mut scrap = Vec::with_capacity(READ_BYTES);
         while let Ok(Received::Bytes(_)) = self.stream.recv_into(&mut scrap, Blocking::Wait) {
             scrap.clear();
@@ -167,16 +188,27 @@ impl HttpIo {
         self.conn.record.clear_deadline();
     }
 
-    /// Receives more; false at the end of the stream or of the time.
-    fn receive(&self, buffer: &mut Vec<u8>) -> bool {
+    /// Receives more. What is there counts, however late this thread gets to run; but bytes that
+    /// drip win no time, since the next call fails.
+    fn receive(&self, buffer: &mut Vec<u8>, deadline: Deadline) -> Result<(), End> {
         buffer.reserve(READ_BYTES);
-        matches!(self.stream.recv_into(buffer, Blocking::Wait), Ok(Received::Bytes(_)))
-            && !self.conn.record.has_expired()
+        while !deadline.is_past() {
+            let is_ready = self.stream.wait_readable(deadline.remaining());
+            if !is_ready.map_err(|_| End::OfStream)? {
+                continue;
+            }
+            match self.stream.recv_into(buffer, Blocking::Never) {
+                Ok(Received::Bytes(_)) => return Ok(()),
+                Ok(Received::Nothing) => {}
+                Ok(Received::End) | Err(_) => return Err(End::OfStream),
+            }
+        }
+        Err(End::OfTime)
     }
 
     fn send_all(&self, bytes: &[u8]) -> io::Result<()> {
         for piece in bytes.chunks(PIECE_BYTES) {
-            self.allow(self.conn.shared.config.send_timeout(), OnExpiry::Cut);
+            self.cut_after(self.conn.shared.config.send_timeout());
             let mut rest = piece;
             while !rest.is_empty() {
                 let sent = self.stream.send(rest, Blocking::Wait)?;
@@ -187,8 +219,9 @@ impl HttpIo {
         Ok(())
     }
 
-    fn allow(&self, time: Duration, then: OnExpiry) {
-        self.conn.record.set_deadline(self.conn.shared.clock.after(time), then);
+    /// Has the keeper cut the connection, unless the deadline is cleared before.
+    fn cut_after(&self, time: Duration) {
+        self.conn.record.set_deadline(self.conn.shared.clock.after(time));
     }
 }
 
@@ -199,7 +232,7 @@ impl BodySource for HttpIo {
         let mut bytes = Vec::new();
         let Some(waiting) = body else { return Ok(bytes) };
         let cut_off = || Refusal::bad_request("The request body was cut off.");
-        self.allow(self.conn.shared.config.body_timeout(), OnExpiry::EndReceiving);
+        let deadline = Deadline::after(self.conn.shared.config.body_timeout());
         if waiting.awaits_continue && buffer.is_empty() {
             self.stream.send(CONTINUE, Blocking::Wait).map_err(|_| cut_off())?;
         }
@@ -207,14 +240,13 @@ impl BodySource for HttpIo {
             let (used, is_done) = waiting.decoder.decode(buffer, &mut bytes)?;
             buffer.drain(..used);
             if is_done {
-                self.conn.record.clear_deadline();
                 *body = None;
                 return Ok(bytes);
             }
-            if !self.receive(buffer) {
-                let expired = self.conn.record.has_expired();
-                return Err(if expired { Refusal::body_too_slow() } else { cut_off() });
-            }
+            self.receive(buffer, deadline).map_err(|end| match end {
+                End::OfTime => Refusal::body_too_slow(),
+                End::OfStream => cut_off(),
+            })?;
         }
     }
 }

@@ -132,6 +132,10 @@ impl Session {
         let app = &self.arrival.app;
         self.io.expect_body(request.head())?;
         app.hosts.check(request.head().host(), self.arrival.is_loopback)?;
+        if request.path() == "*" {
+            // `OPTIONS *` asks whether the server is there (RFC 9110 9.3.7).
+            return Ok(Outcome::Answer(Response::empty(204)));
+        }
         let (route, params) = app.router.find(request.path())?;
         request.set_params(params);
         self.prepare_websocket(route, request)?;
@@ -211,18 +215,26 @@ impl Session {
         let status = response.status_code();
         let can_go_on = self.io.skip_body() && !self.arrival.app.stats.is_stopping();
         let how = How { keep_alive: how.keep_alive && can_go_on, ..how };
-        let sent = self.io.respond(response, &how);
+        let next = self.send(response, &how);
         if let Some(line) = line {
             line.answered(&self.conn, status);
         }
-        match sent {
-            Ok(true) => Next::Request,
-            Ok(false) => Next::CloseGently,
-            Err(error) => {
-                log::debug!("conn-{}: cannot answer: {error}", self.conn.id());
-                Next::Close
+        next
+    }
+
+    /// Sends a response, whose body may be read by code of the application.
+    fn send(&self, response: Response, how: &How<'_>) -> Next {
+        let id = self.conn.id();
+        match catch_unwind(AssertUnwindSafe(|| self.io.respond(response, how))) {
+            Ok(Ok(true)) => return Next::Request,
+            Ok(Ok(false)) => return Next::CloseGently,
+            Ok(Err(error)) => log::debug!("conn-{id}: cannot answer: {error}"),
+            Err(panic) => {
+                log::error!("conn-{id}: the response body panicked: {}", panic_text(&*panic));
             }
         }
+        self.io.abort();
+        Next::Close
     }
 
     /// Answers a head that was not understood.
@@ -236,10 +248,7 @@ impl Session {
             refusal.text()
         );
         let how = How { version: Version::Http11, head_only: false, keep_alive: false, extra: &[] };
-        match self.io.respond(refusal.into_response(), &how) {
-            Ok(_) => Next::CloseGently,
-            Err(_) => Next::Close,
-        }
+        self.send(refusal.into_response(), &how)
     }
 }
 

@@ -292,4 +292,36 @@ impl Client {
     pub(crate) fn finish(&mut self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
+
+    /// Receives everything up to the end, which must come in good order and not as a reset.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = [0; 16 * 1024];
+        loop {
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return std::mem::take(&mut self.buffer),
+                Ok(count) => self.buffer.extend_from_slice(&bytes[..count]),
+                Err(error) => panic!("no end in good order: {error}; so far {:?}", self.shown()),
+            }
+        }
+    }
+
+    /// Receives the end of the stream in good order, and nothing before it.
+    pub(crate) fn expect_fin(&mut self) {
+        let rest = self.rest();
+        let rest = String::from_utf8_lossy(&rest);
+        assert!(rest.is_empty(), "more came before the end: {rest:?}");
+    }
+
+    /// Sends what must be refused with the end of the connection, and receives why.
+    pub(crate) fn refused(&mut self, bytes: impl AsRef<[u8]>) -> Reply {
+        let bytes = bytes.as_ref();
+        let reply = self.ask(bytes);
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]);
+        assert!(reply.status >= 400, "{shown:?} was answered with {}", reply.head);
+        assert_eq!(reply.header("connection"), Some("close"), "{shown:?}: {}", reply.head);
+        assert_eq!(reply.header("content-type"), Some("text/plain; charset=utf-8"), "{shown:?}");
+        assert!(reply.text().ends_with(".\n"), "{shown:?}: {:?} is no sentence", reply.text());
+        self.expect_fin();
+        reply
+    }
 }

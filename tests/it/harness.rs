@@ -5,10 +5,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use landline::{Builder, Handle, Result};
+use landline::{Builder, Config, Handle, Request, Result, Server, WebSocket, require_websocket};
 
 /// No step of a test takes longer, unless the server hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -291,5 +292,110 @@ impl Client {
     /// Ends our direction.
     pub(crate) fn finish(&mut self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Receives an orderly end of the stream: nothing before it, and no reset.
+    pub(crate) fn expect_eof(&mut self) {
+        let mut bytes = [0; 1024];
+        while self.buffer.is_empty() {
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return,
+                Ok(count) => self.buffer.extend_from_slice(&bytes[..count]),
+                Err(error) => panic!("the stream did not end in good order: {error}"),
+            }
+        }
+        panic!("more came before the end: {:?}", self.shown());
+    }
+
+    /// Receives a close frame with this code, then an orderly end; returns the reason.
+    pub(crate) fn expect_closed(&mut self, code: u16) -> String {
+        let (received, reason) = self.expect_close();
+        assert_eq!(received, code, "close reason {reason:?}");
+        self.expect_eof();
+        reason
+    }
+
+    /// Answers the close frame that is due, expects the orderly end, returns code and reason.
+    pub(crate) fn answer_close(&mut self) -> (u16, String) {
+        let (code, reason) = self.expect_close();
+        self.send_close(code, "");
+        self.expect_eof();
+        (code, reason)
+    }
+
+    /// Sends a message and gets it back: the server serves.
+    pub(crate) fn expect_echo(&mut self, text: &str) {
+        self.send_text(text);
+        assert_eq!(self.expect_text(), text);
+    }
+
+    /// Says goodbye and is answered.
+    pub(crate) fn say_goodbye(&mut self) {
+        self.send_close(1000, "");
+        assert_eq!(self.expect_closed(1000), "");
+    }
+
+    /// Cuts the cable as far as TCP can: a reset, and whatever was unread is lost.
+    pub(crate) fn reset(self) {
+        rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).unwrap();
+    }
+
+    /// Makes the kernel hold little for this client, so that it is slow as soon as it stops
+    /// reading.
+    pub(crate) fn hold_little(&self) {
+        rustix::net::sockopt::set_socket_recv_buffer_size(&self.stream, 4096).unwrap();
+    }
+}
+
+/// A server with one WebSocket handler at `/ws` and an echo at `/echo` for the next client.
+pub(crate) fn websocket_server<H>(config: Config, handler: H) -> Running
+where
+    H: Fn(&Request, &WebSocket) -> Result<()> + Send + Sync + 'static,
+{
+    let builder = Server::builder().config(config);
+    let builder = builder.route("/ws", require_websocket(handler));
+    Running::start(builder.route("/echo", require_websocket(echo)))
+}
+
+/// The usual echo.
+pub(crate) fn echo(_: &Request, ws: &WebSocket) -> Result<()> {
+    for message in ws {
+        ws.send(message?)?;
+    }
+    Ok(())
+}
+
+impl Running {
+    /// Another client is served, from the handshake to the goodbye.
+    pub(crate) fn serves_the_next(&self) {
+        let mut client = self.websocket("/echo");
+        client.expect_echo("still there");
+        client.say_goodbye();
+    }
+
+    /// All connections come to their end.
+    pub(crate) fn becomes_empty(&self) {
+        eventually("no connection is open", || self.handle.connections() == 0);
+    }
+}
+
+/// What a handler tells its test.
+pub(crate) struct Told<T>(Receiver<T>);
+
+/// A way for handlers to tell something, and to hear it.
+pub(crate) fn tell<T>() -> (Sender<T>, Told<T>) {
+    let (sender, receiver) = channel();
+    (sender, Told(receiver))
+}
+
+impl<T> Told<T> {
+    /// Waits for what the handler tells next.
+    pub(crate) fn next(&self) -> T {
+        self.0.recv_timeout(PATIENCE).expect("the handler tells something")
+    }
+
+    /// True if nothing has been told.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.0.try_recv().is_err()
     }
 }

@@ -399,3 +399,60 @@ impl<T> Told<T> {
         self.0.try_recv().is_err()
     }
 }
+
+/// What the kernel knows of a client's connection.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    /// Bytes that the other end's kernel has not taken.
+    unacknowledged: u64,
+    inode: String,
+}
+
+impl Kernel {
+    /// Looks up the end of a connection that is bound to `local`; `None` once it is gone.
+    ///
+    /// # Source
+    /// proc(5), `/proc/net/tcp`
+    fn of(local: SocketAddr, remote: SocketAddr) -> Option<Self> {
+        let shown = |address: SocketAddr| match address {
+            SocketAddr::V4(v4) => {
+                format!("{:08X}:{:04X}", u32::from_ne_bytes(v4.ip().octets()), v4.port())
+            }
+            SocketAddr::V6(_) => unreachable!("tests use IPv4"),
+        };
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
+        let wanted = [shown(local), shown(remote)];
+        let fields = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let mut fields = fields.filter(|fields| fields.len() > 9 && fields[1..3] == wanted);
+        let fields = fields.next()?;
+        let unacknowledged = u64::from_str_radix(fields[4].split(':').next()?, 16).ok()?;
+        Some(Self { unacknowledged, inode: fields[9].to_owned() })
+    }
+}
+
+impl Client {
+    fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        (self.stream.local_addr().unwrap(), self.stream.peer_addr().unwrap())
+    }
+
+    /// Waits until the server's kernel has everything that was sent.
+    pub(crate) fn settle(&self) {
+        let (ours, theirs) = self.addresses();
+        eventually("the server's kernel has it all", || {
+            Kernel::of(ours, theirs).is_none_or(|kernel| kernel.unacknowledged == 0)
+        });
+    }
+
+    /// The server's socket of this connection.
+    pub(crate) fn server_socket(&self) -> String {
+        let (ours, theirs) = self.addresses();
+        format!("socket:[{}]", Kernel::of(theirs, ours).expect("an open connection").inode)
+    }
+}
+
+/// True if a descriptor of this process is that socket.
+pub(crate) fn is_held(socket: &str) -> bool {
+    let descriptors = std::fs::read_dir("/proc/self/fd").expect("Linux");
+    let links = descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    links.into_iter().any(|link| link.to_str() == Some(socket))
+}

@@ -3,4 +3,5 @@
 mod harness;
 
 mod handshake;
+mod messages;
 mod smoke;

@@ -75,6 +75,7 @@ pub(crate) struct Receive {
     /// What ends the connection once the messages before it are taken.
     ending: Option<Ending>,
     messages_received: u64,
+    bytes_received: u64,
 }
 
 impl Receive {
@@ -89,6 +90,7 @@ impl Receive {
             has_ended: false,
             ending: None,
             messages_received: 0,
+            bytes_received: 0,
         }
     }
 
@@ -144,8 +146,23 @@ impl Receive {
     }
 
     /// Reads everything the kernel holds, up to the inbox's limit of bytes.
+    ///
+    /// What comes while it reads is left alone: a client that sends without end, and nothing that
+    /// fills the inbox (pings, empty fragments), must not keep the caller here.
     pub(crate) fn look_ahead(&mut self, conn: &Connection) {
-        while !self.is_stuffed(&conn.shared.config) && self.fill(conn, Until::Now) {}
+        let mut held = None;
+        while !self.is_stuffed(&conn.shared.config) {
+            let before = self.bytes_received;
+            if !self.fill(conn, Until::Now) {
+                return;
+            }
+            held = match held {
+                None => self.stream.as_ref().map(|stream| stream.waiting_bytes()),
+                // This read was for the end of the stream, which counts no bytes.
+                Some(0) => return,
+                Some(left) => Some(left.saturating_sub(self.bytes_received - before)),
+            };
+        }
     }
 
     /// Lets the end that has come take effect; to be called when no message before it is left, or
@@ -192,7 +209,8 @@ impl Receive {
         };
         self.stream = Some(stream);
         match outcome {
-            Ok(Received::Bytes(_)) => {
+            Ok(Received::Bytes(count)) => {
+                self.bytes_received += count as u64;
                 conn.record.mark_life(conn.shared.clock.coarse());
                 true
             }

@@ -1,17 +1,24 @@
 //! The server from outside: real sockets, raw bytes, real processes. One module an ability.
 
 mod harness;
+mod logbook;
+#[cfg(feature = "cli")]
+mod program;
 
+#[cfg(feature = "cli")]
 mod binary;
+#[cfg(feature = "cli")]
 mod demo;
+mod handshake;
 mod http;
 mod http_body;
 mod http_head;
 mod http_stream;
 mod http_text;
 mod http_time;
-mod logbook;
-mod program;
+mod messages;
 mod smoke;
+#[cfg(feature = "cli")]
 mod starved;
+#[cfg(feature = "cli")]
 mod stopping;

@@ -283,7 +283,10 @@ impl WebSocket {
     }
 
     /// True once no message can be sent any more: a close was sent or received, or the
-    /// connection is lost, as far as this side has noticed.
+    /// connection is lost, as far as the kernel knows.
+    ///
+    /// While messages wait that came before the client's close, they can still be answered, and
+    /// this is false.
     ///
     /// # Blocking
     /// Never.

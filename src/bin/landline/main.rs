@@ -47,6 +47,7 @@ fn listen(mut builder: Builder, settings: Settings) -> Result<Server, Failure> {
     }
     let builder = builder.config(settings.config).origins(settings.origins);
     let mut addresses = settings.hosts.iter().map(|host| host.with_port(settings.port));
+    // Proof: settings put the default host into an empty list.
     let first = addresses.next().expect("settings name a host or take the default");
     let server = addresses.try_fold(builder.bind(first)?, Server::bind)?;
     for host in settings.hosts.iter().filter(|host| host.is_public()) {

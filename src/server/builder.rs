@@ -131,7 +131,7 @@ fn admitted(wish: Option<usize>) -> usize {
     let Some(wish) = wish else { return ceiling.connections };
     if wish > ceiling.connections {
         log::warn!(
-            "{wish} connections are more than this host holds: {} ({})",
+            "a limit of {wish} connections is more than this host holds: {} for want of {}",
             ceiling.connections,
             ceiling.limited_by
         );

@@ -145,3 +145,15 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder").field("routes", &routes).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_beyond_the_memory_maps_is_cut() {
+        assert_eq!(admitted(Some(1)), 1);
+        assert_eq!(admitted(Some(usize::MAX)), hard_ceiling().connections);
+        assert_eq!(admitted(None), host_ceiling().connections);
+    }
+}

@@ -131,7 +131,7 @@ fn admitted(wish: Option<usize>) -> usize {
     let Some(wish) = wish else { return ceiling.connections };
     if wish > ceiling.connections {
         log::warn!(
-            "{wish} connections are more than this host holds: {} ({})",
+            "a limit of {wish} connections is more than this host holds: {} for want of {}",
             ceiling.connections,
             ceiling.limited_by
         );
@@ -143,5 +143,16 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let routes: Vec<&str> = self.routes.iter().map(|(pattern, _)| pattern.as_str()).collect();
         f.debug_struct("Builder").field("routes", &routes).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_beyond_the_memory_maps_is_cut() {
+        assert_eq!(admitted(Some(1)), 1);
+        assert_eq!(admitted(Some(usize::MAX)), hard_ceiling().connections);
     }
 }

@@ -1,10 +1,12 @@
 //! The binary as people meet it: flags, variables, mistakes, log, exit codes.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
-use crate::harness::Client;
-use crate::program::{Directory, Program, landline, run};
+use rustix::process::Signal;
+
+use crate::harness::{Client, eventually};
+use crate::program::{Directory, Program, binary, landline, run};
 
 const FLAGS: [&str; 16] = [
     "--host",
@@ -194,6 +196,23 @@ fn a_wrong_variable_is_named_and_an_empty_one_is_not_set() {
 }
 
 #[test]
+fn a_server_that_nobody_hears_serves_all_the_same() {
+    let script = "exec \"$0\" \"$@\" > /dev/full 2> /dev/full";
+    let mut command = binary("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_landline"), "--port", "0"]);
+    let program = Program::spawn(command);
+    let mut port = None;
+    eventually("it listens", || {
+        port = program.listening_port();
+        port.is_some()
+    });
+    let address = SocketAddr::from(([127, 0, 0, 1], port.expect("just found")));
+    assert_eq!(Client::new(address).get("/").status, 200);
+    program.signal(Signal::TERM);
+    assert_eq!(program.end().code, Some(0));
+}
+
+#[test]
 fn the_first_words_say_where_and_how() {
     let program = Program::serve(&["--limit-concurrency", "7"]);
     let address = program.addresses[0];
@@ -258,7 +277,7 @@ fn the_access_log_can_be_left_out() {
     for args in [&["--no-access-log"][..], &["--log-level", "warning"], &["--log-level", "OFF"]] {
         let program = Program::serve(args);
         assert_eq!(program.connect().get("/").status, 200);
-        program.signal(rustix::process::Signal::TERM);
+        program.signal(Signal::TERM);
         let ended = program.end();
         assert_eq!(ended.code, Some(0));
         assert!(!ended.stderr.contains("GET"), "{args:?}: {}", ended.stderr);

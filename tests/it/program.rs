@@ -97,6 +97,22 @@ impl Program {
         self.child.id()
     }
 
+    /// The port of 127.0.0.1 it listens on, as the kernel knows it.
+    pub(crate) fn listening_port(&self) -> Option<u16> {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.id())).ok()?.flatten();
+        let links = files.filter_map(|file| fs::read_link(file.path()).ok());
+        let sockets: Vec<String> = links
+            .filter_map(|link| Some(link.to_str()?.strip_prefix("socket:[")?.replace(']', "")))
+            .collect();
+        let table = fs::read_to_string(format!("/proc/{}/net/tcp", self.id())).ok()?;
+        table.lines().skip(1).find_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let port = fields[1].split_once(':')?.1;
+            let is_ours = fields[3] == "0A" && sockets.iter().any(|socket| socket == fields[9]);
+            if is_ours { u16::from_str_radix(port, 16).ok() } else { None }
+        })
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the program still runs");
     }
@@ -123,7 +139,7 @@ impl Program {
             status = self.child.try_wait().expect("our child");
             status.is_some()
         });
-        let (stdout, stderr) = (self.stdout.to_end(), self.stderr.to_end());
+        let (stdout, stderr) = (self.stdout.rest(), self.stderr.rest());
         Ended { code: status.and_then(|status| status.code()), stdout, stderr }
     }
 }
@@ -163,7 +179,7 @@ impl Heard {
         self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn to_end(&mut self) -> String {
+    fn rest(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
             reader.join().expect("reading does not panic");
         }

@@ -30,19 +30,37 @@ fn one_more_than_the_limit_is_answered_503() {
     eventually("the place is free", || program.connect().get(ECHO).status == 200);
 }
 
-/// The server in a shell's low limits, with more connections wished for than they hold.
-fn limited(ulimit: &str) -> Program {
+/// A server in a shell's low limits.
+fn limited(ulimit: &str, args: &[&str]) -> Command {
     let script = format!("ulimit {ulimit} && exec \"$0\" \"$@\"");
     let mut command = binary("sh");
-    command.args(["-c", &script, env!("CARGO_BIN_EXE_landline")]);
-    command.args(["serve", "--port", "0", "--limit-concurrency", "1000"]);
-    Program::listening(command)
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_landline"), "serve", "--port", "0"]);
+    command.args(args);
+    command
 }
+
+/// More than 40 descriptors hold.
+const TOO_MANY: [&str; 2] = ["--limit-concurrency", "1000"];
 
 #[test]
 fn without_descriptors_clients_are_answered_503() {
-    let program = limited("-n 40");
-    program.logged("1000 connections are more than this host holds: 20 (open files (ulimit -n))");
+    let program = Program::listening(limited("-n 40", &TOO_MANY));
+    program.logged("more than this host holds: 20 for want of open files (ulimit -n)");
+    beyond_descriptors(&program);
+    program.logged("cannot accept: Too many open files");
+}
+
+#[test]
+fn the_default_limit_leaves_descriptors_in_reserve() {
+    let program = Program::listening(limited("-n 40", &[]));
+    assert!(program.stdout().contains("up to 20\n"), "{}", program.stdout());
+    beyond_descriptors(&program);
+    program.logged("full with 20 connections; answering 503");
+}
+
+/// Takes more connections than there are descriptors: each is answered, and those that were
+/// served stay alive.
+fn beyond_descriptors(program: &Program) {
     let mut open = program.websocket("/echo");
     let mut clients: Vec<Client> = Vec::new();
     let mut refused = 0;
@@ -57,8 +75,7 @@ fn without_descriptors_clients_are_answered_503() {
             refused += 1;
         }
     }
-    assert!(clients.len() >= 20 && refused >= 10, "{} served, {refused} refused", clients.len());
-    program.logged("answering 503");
+    assert!(clients.len() >= 19 && refused >= 10, "{} served, {refused} refused", clients.len());
     open.send_text("still here");
     assert_eq!(open.expect_text(), "still here");
     drop(clients);
@@ -67,7 +84,7 @@ fn without_descriptors_clients_are_answered_503() {
 
 #[test]
 fn without_descriptors_silent_clients_do_not_stop_the_server() {
-    let program = limited("-n 40");
+    let program = Program::listening(limited("-n 40", &TOO_MANY));
     let silent: Vec<Client> = (0..60).map(|_| program.connect()).collect();
     program.logged("answering 503");
     drop(silent);
@@ -76,11 +93,18 @@ fn without_descriptors_silent_clients_do_not_stop_the_server() {
 
 #[test]
 fn the_limit_on_open_files_is_raised_at_the_start() {
-    let program = limited("-S -n 40");
+    let program = Program::listening(limited("-S -n 40", &[]));
     let limits = fs::read_to_string(format!("/proc/{}/limits", program.id())).unwrap();
     let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     let values: Vec<&str> = line.split_whitespace().skip(3).take(2).collect();
     assert_eq!(values[0], values[1], "{line}");
+}
+
+#[test]
+fn with_too_little_to_start_it_ends_with_4() {
+    let ended = Program::spawn(limited("-n 4", &[])).end();
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert_eq!(ended.stderr, "landline: cannot start the keeper: Too many open files\n");
 }
 
 /// A server whose user can be denied new threads; root never can, so it becomes somebody else.

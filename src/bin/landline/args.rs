@@ -11,7 +11,7 @@ use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::exit::Exit;
+use crate::exit::{Exit, say};
 use crate::settings::default_text;
 use crate::values::{Host, host, host_name, port, seconds, size};
 
@@ -142,10 +142,10 @@ pub(crate) fn read() -> Result<ServeArgs, Exit> {
         })
     });
     parsed.map_err(|error| {
-        // Where neither stdout nor stderr can be written, the code still tells.
+        // Where nobody listens, the code still tells.
         let _ = error.print();
         if let Some(name) = blamed_variable(&error) {
-            eprintln!("The value comes from the environment variable {name}.");
+            say(&format!("The value comes from the environment variable {name}."));
         }
         if error.use_stderr() { Exit::Usage } else { Exit::Ok }
     })

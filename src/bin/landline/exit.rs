@@ -1,7 +1,6 @@
 //! How the process ends: its exit code, and the sentence that says why.
 
-use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use landline::{Error, ErrorKind};
@@ -63,7 +62,7 @@ impl From<Exit> for ExitCode {
 /// Why the server cannot start or go on: what failed, with which value, what to do.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    pub(crate) exit: Exit,
+    exit: Exit,
     text: String,
 }
 
@@ -76,6 +75,12 @@ impl Failure {
     pub(crate) fn io(exit: Exit, what: &str, error: &io::Error) -> Self {
         Self::new(exit, without_number(&format!("{what}: {error}")))
     }
+
+    /// Says it on standard error and returns the code to exit with.
+    pub(crate) fn report(&self) -> Exit {
+        say(&format!("landline: {}", self.text));
+        self.exit
+    }
 }
 
 impl From<Error> for Failure {
@@ -86,10 +91,9 @@ impl From<Error> for Failure {
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "landline: {}", self.text)
-    }
+/// Writes a line on standard error; if nobody listens there, the exit code still tells.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// What a person can do about it.

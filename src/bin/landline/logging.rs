@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
-use env_logger::{Builder, Env, WriteStyle};
+use env_logger::Builder;
 use log::LevelFilter;
 
 /// The target of the library's access log.
@@ -12,11 +12,10 @@ const ACCESS: &str = "landline::access";
 /// Starts the log; called once.
 pub(crate) fn start(level: LevelFilter, access_log: bool) {
     let access = if access_log { level } else { LevelFilter::Off };
-    // Nothing of the environment but NO_COLOR counts: the level has a setting of its own.
-    Builder::from_env(Env::default().filter("").write_style(""))
+    // Without RUST_LOG: the level has a setting of its own.
+    Builder::new()
         .filter_level(level)
         .filter_module(ACCESS, access)
-        .write_style(WriteStyle::Auto)
         .format(|out, record| {
             let time = out.timestamp_millis();
             let style = out.default_level_style(record.level());

@@ -24,8 +24,7 @@ fn main() -> ExitCode {
         Err(exit) => return exit.into(),
     };
     let Err(failure) = end else { return Exit::Ok.into() };
-    eprintln!("{failure}");
-    failure.exit.into()
+    failure.report().into()
 }
 
 /// Serves until a signal ends it.

@@ -24,7 +24,8 @@ pub(crate) fn watch(handle: Handle) -> Result<(), Failure> {
         }
         if let Some(signal) = arriving.next() {
             log::warn!("{} received again: ending at once", name(signal));
-            handle.stop_now();
+            // The end of the process cuts every connection. `stop_now` would let `run` return,
+            // and the main thread could then end the process with the code of a good end.
             process::exit(i32::from(Exit::Forced.code()));
         }
     };

@@ -13,10 +13,14 @@ mod handshake;
 mod http;
 mod http_body;
 mod http_head;
+mod http_stop;
 mod http_stream;
 mod http_text;
 mod http_time;
+mod limits;
 mod messages;
+mod routes;
+mod security;
 mod smoke;
 #[cfg(feature = "cli")]
 mod starved;

@@ -1,0 +1,13 @@
+//! What a server costs its process: memory, threads and descriptors, in floods and after them.
+//!
+//! These are counts of the whole process, so the tests have one of their own and run one after
+//! the other, whatever the number of test threads.
+
+#[path = "../it/harness.rs"]
+#[allow(dead_code)]
+mod harness;
+
+mod counts;
+mod descriptors;
+mod floods;
+mod leftovers;

@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --features internals --bench codec`
 
+#![allow(missing_docs, reason = "criterion_group! writes a public function")]
+
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};

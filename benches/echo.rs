@@ -3,6 +3,8 @@
 //! `cargo bench --bench echo`. Latency is mostly the kernel and the scheduler; what the server
 //! costs is measured by `cargo bench --bench cost`.
 
+#![allow(missing_docs, reason = "criterion_group! writes a public function")]
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 

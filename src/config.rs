@@ -118,8 +118,8 @@ settings! {
     stack_bytes / with_stack_bytes: usize = 256 * 1024;
 
     /// Most open connections, HTTP and WebSocket together; `None` takes the ceiling of the host
-    /// (descriptors, threads and memory maps, less a reserve). Reached: 503 with `Retry-After`.
-    /// Default `None`.
+    /// (descriptors, threads and memory maps, less a reserve), and a number never goes beyond what
+    /// the memory maps allow. Reached: 503 with `Retry-After`. Default `None`.
     max_connections / with_max_connections: Option<usize> = None;
 }
 

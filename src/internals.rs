@@ -83,6 +83,7 @@ fn frames_outcome<'a>(
 /// If the frames break the protocol.
 pub fn count_messages(frames: &mut [u8]) -> usize {
     let (mut decoder, mut input, mut messages) = (Decoder::new(usize::MAX), frames, 0);
+    // Proof: a bench that sends broken frames is to fail loudly.
     while let Some(event) = decoder.decode(&mut input).expect("the bench sends valid frames") {
         messages += usize::from(matches!(event, Event::Message(_)));
     }
@@ -95,6 +96,7 @@ pub fn count_messages(frames: &mut [u8]) -> usize {
 /// If the head is not valid and whole.
 pub fn parse_one_head(head: &[u8]) -> usize {
     let parsed = HeadParser::default().parse(head, &Config::default());
+    // Proof: a bench that sends a broken head is to fail loudly.
     parsed.expect("a valid head").expect("a whole head").1
 }
 

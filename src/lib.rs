@@ -65,6 +65,7 @@ pub use config::Config;
 pub use conn::{Messages, Sender, WebSocket};
 pub use error::{Error, ErrorKind, Result};
 pub use http::{Cookie, Headers, Method, Response, Templates};
+pub use net::ceiling::raise_descriptor_limit;
 pub use route::{
     AcceptWebSocket, Handler, IntoResponse, Methods, Request, RequireWebSocket, accept_websocket,
     delete, get, patch, post, put, require_websocket,

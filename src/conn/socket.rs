@@ -136,6 +136,7 @@ impl WebSocket {
         self.open()?;
         let deadline = Deadline::after(time);
         let mut receive = self.lock_until(deadline).ok_or_else(|| timed_out(time))?;
+        let mut is_last_look = false;
         loop {
             if let Some(message) = receive.pop(&self.conn) {
                 return Ok(message);
@@ -145,8 +146,15 @@ impl WebSocket {
                 drop(receive);
                 return Err(self.end_error());
             }
-            if !receive.fill(&self.conn, Until::Deadline(deadline)) && deadline.is_past() {
+            if is_last_look {
                 return Err(timed_out(time));
+            }
+            // Bytes that come without end and make no message must not outlast the deadline.
+            is_last_look = deadline.is_past();
+            if is_last_look {
+                receive.look_ahead(&self.conn);
+            } else {
+                receive.fill(&self.conn, Until::Deadline(deadline));
             }
         }
     }
@@ -275,7 +283,10 @@ impl WebSocket {
     }
 
     /// True once no message can be sent any more: a close was sent or received, or the
-    /// connection is lost, as far as this side has noticed.
+    /// connection is lost, as far as the kernel knows.
+    ///
+    /// While messages wait that came before the client's close, they can still be answered, and
+    /// this is false.
     ///
     /// # Blocking
     /// Never.

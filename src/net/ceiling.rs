@@ -5,7 +5,9 @@
 
 use std::fs;
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::error::{Error, ErrorKind, Result};
 
 /// Memory maps of one thread: stack, its guard, signal stack, its guard.
 const MAPS_PER_THREAD: u64 = 4;
@@ -30,19 +32,54 @@ pub(crate) fn host_ceiling() -> Ceiling {
         ("kernel.threads-max", number_in("/proc/sys/kernel/threads-max")),
         ("kernel.pid_max", number_in("/proc/sys/kernel/pid_max")),
         ("pids.max of the control group", number_in("/sys/fs/cgroup/pids.max")),
-        (
-            "vm.max_map_count",
-            number_in("/proc/sys/vm/max_map_count").map(|maps| maps / MAPS_PER_THREAD),
-        ),
+        map_limit(),
     ];
     lowest(limits)
+}
+
+/// The limit that no wish may pass, because a thread beyond it can take the process along.
+pub(crate) fn hard_ceiling() -> Ceiling {
+    lowest([map_limit()])
+}
+
+/// Raises the limit on open files (`ulimit -n`) of this process to the highest it may have, and
+/// returns that.
+///
+/// Every connection takes a descriptor, and the usual limit of 1024 is meant for programs that
+/// use `select`, which this crate does not. Call it before [`Builder::bind`](crate::Builder::bind)
+/// so that the ceiling of connections is computed from the new limit.
+///
+/// # Blocking
+/// Never.
+///
+/// # Units
+/// Descriptors; `u64::MAX` if there is no limit.
+///
+/// # Errors
+/// `Io`: the operating system refuses it; the old limit holds.
+pub fn raise_descriptor_limit() -> Result<u64> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).map_err(|error| {
+            let text = "cannot raise the limit on open files";
+            Error::new(ErrorKind::Io, text).with_source(std::io::Error::from(error))
+        })?;
+    }
+    Ok(maximum.unwrap_or(u64::MAX))
+}
+
+fn map_limit() -> (&'static str, Option<u64>) {
+    let maps = number_in("/proc/sys/vm/max_map_count");
+    ("vm.max_map_count", maps.map(|maps| maps / MAPS_PER_THREAD))
 }
 
 fn lowest<const N: usize>(limits: [(&'static str, Option<u64>); N]) -> Ceiling {
     let known = limits.into_iter().filter_map(|(name, limit)| Some((limit?, name)));
     let (limit, limited_by) = known.min().unwrap_or((u64::MAX, "nothing known"));
     // A sixteenth is left as well: other threads of the same user count against some of these.
-    let free = limit.saturating_sub(RESERVE.max(limit / 16)).max(1);
+    // Of a very low limit only half is, so that it still serves more than one.
+    let reserve = RESERVE.max(limit / 16).min(limit / 2);
+    let free = limit.saturating_sub(reserve).max(1);
     let connections = usize::try_from(free).unwrap_or(usize::MAX);
     Ceiling { connections, limited_by }
 }
@@ -62,8 +99,16 @@ mod tests {
     }
 
     #[test]
-    fn a_tiny_limit_still_admits_one() {
-        assert_eq!(lowest([("files", Some(3))]).connections, 1);
+    fn a_tiny_limit_still_admits_some() {
+        assert_eq!(lowest([("files", Some(1))]).connections, 1);
+        assert_eq!(lowest([("files", Some(40))]).connections, 20);
+    }
+
+    #[test]
+    fn the_descriptor_limit_is_raised_once_and_stays() {
+        let raised = raise_descriptor_limit().unwrap();
+        assert_eq!(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX), raised);
+        assert_eq!(raise_descriptor_limit().unwrap(), raised);
     }
 
     #[test]

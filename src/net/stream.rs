@@ -126,6 +126,12 @@ impl Stream {
         }
     }
 
+    /// Bytes that can be received now.
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        // A socket that cannot tell holds nothing worth waiting for.
+        rustix::io::ioctl_fionread(&self.fd).unwrap_or(0)
+    }
+
     /// Ends receiving: a blocked reader wakes and sees what was queued, then the end.
     pub(crate) fn shutdown_read(&self) {
         let _ = rustix::net::shutdown(&self.fd, Shutdown::Read);

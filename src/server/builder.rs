@@ -10,7 +10,7 @@ use crate::conn::keeper::Keeper;
 use crate::conn::record::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Templates;
-use crate::net::ceiling::host_ceiling;
+use crate::net::ceiling::{hard_ceiling, host_ceiling};
 use crate::net::poll::Poller;
 use crate::route::Handler;
 use crate::route::hosts::Hosts;
@@ -107,8 +107,7 @@ impl Builder {
             router.add(&pattern, handler)?;
         }
         router.accept_all(self.accepts_all);
-        let limit = self.config.max_connections();
-        let limit = limit.unwrap_or_else(|| host_ceiling().connections);
+        let limit = admitted(self.config.max_connections());
         let failed =
             |error| Error::new(ErrorKind::Io, "cannot start the keeper").with_source(error);
         let poller = Poller::new().map_err(failed)?;
@@ -126,9 +125,34 @@ impl Builder {
     }
 }
 
+/// Most connections to admit: the wish, as far as the process survives it, or what fits.
+fn admitted(wish: Option<usize>) -> usize {
+    let ceiling = host_ceiling();
+    let Some(wish) = wish else { return ceiling.connections };
+    if wish > ceiling.connections {
+        log::warn!(
+            "a limit of {wish} connections is more than this host holds: {} for want of {}",
+            ceiling.connections,
+            ceiling.limited_by
+        );
+    }
+    wish.min(hard_ceiling().connections)
+}
+
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let routes: Vec<&str> = self.routes.iter().map(|(pattern, _)| pattern.as_str()).collect();
         f.debug_struct("Builder").field("routes", &routes).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_beyond_the_memory_maps_is_cut() {
+        assert_eq!(admitted(Some(1)), 1);
+        assert_eq!(admitted(Some(usize::MAX)), hard_ceiling().connections);
     }
 }

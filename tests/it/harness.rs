@@ -5,10 +5,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use landline::{Builder, Handle, Result};
+use landline::{Builder, Config, Handle, Request, Result, Server, WebSocket, require_websocket};
 
 /// No step of a test takes longer, unless the server hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -324,4 +325,166 @@ impl Client {
         self.expect_fin();
         reply
     }
+
+    /// Receives an orderly end of the stream: nothing before it, and no reset.
+    pub(crate) fn expect_eof(&mut self) {
+        let mut bytes = [0; 1024];
+        while self.buffer.is_empty() {
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return,
+                Ok(count) => self.buffer.extend_from_slice(&bytes[..count]),
+                Err(error) => panic!("the stream did not end in good order: {error}"),
+            }
+        }
+        panic!("more came before the end: {:?}", self.shown());
+    }
+
+    /// Receives a close frame with this code, then an orderly end; returns the reason.
+    pub(crate) fn expect_closed(&mut self, code: u16) -> String {
+        let (received, reason) = self.expect_close();
+        assert_eq!(received, code, "close reason {reason:?}");
+        self.expect_eof();
+        reason
+    }
+
+    /// Answers the close frame that is due, expects the orderly end, returns code and reason.
+    pub(crate) fn answer_close(&mut self) -> (u16, String) {
+        let (code, reason) = self.expect_close();
+        self.send_close(code, "");
+        self.expect_eof();
+        (code, reason)
+    }
+
+    /// Sends a message and gets it back: the server serves.
+    pub(crate) fn expect_echo(&mut self, text: &str) {
+        self.send_text(text);
+        assert_eq!(self.expect_text(), text);
+    }
+
+    /// Says goodbye and is answered.
+    pub(crate) fn say_goodbye(&mut self) {
+        self.send_close(1000, "");
+        assert_eq!(self.expect_closed(1000), "");
+    }
+
+    /// Cuts the cable as far as TCP can: a reset, and whatever was unread is lost.
+    pub(crate) fn reset(self) {
+        rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).unwrap();
+    }
+
+    /// Makes the kernel hold little for this client, so that it is slow as soon as it stops
+    /// reading.
+    pub(crate) fn hold_little(&self) {
+        rustix::net::sockopt::set_socket_recv_buffer_size(&self.stream, 4096).unwrap();
+    }
+}
+
+/// A server with one WebSocket handler at `/ws` and an echo at `/echo` for the next client.
+pub(crate) fn websocket_server<H>(config: Config, handler: H) -> Running
+where
+    H: Fn(&Request, &WebSocket) -> Result<()> + Send + Sync + 'static,
+{
+    let builder = Server::builder().config(config);
+    let builder = builder.route("/ws", require_websocket(handler));
+    Running::start(builder.route("/echo", require_websocket(echo)))
+}
+
+/// The usual echo.
+pub(crate) fn echo(_: &Request, ws: &WebSocket) -> Result<()> {
+    for message in ws {
+        ws.send(message?)?;
+    }
+    Ok(())
+}
+
+impl Running {
+    /// Another client is served, from the handshake to the goodbye.
+    pub(crate) fn serves_the_next(&self) {
+        let mut client = self.websocket("/echo");
+        client.expect_echo("still there");
+        client.say_goodbye();
+    }
+
+    /// All connections come to their end.
+    pub(crate) fn becomes_empty(&self) {
+        eventually("no connection is open", || self.handle.connections() == 0);
+    }
+}
+
+/// What a handler tells its test.
+pub(crate) struct Told<T>(Receiver<T>);
+
+/// A way for handlers to tell something, and to hear it.
+pub(crate) fn tell<T>() -> (Sender<T>, Told<T>) {
+    let (sender, receiver) = channel();
+    (sender, Told(receiver))
+}
+
+impl<T> Told<T> {
+    /// Waits for what the handler tells next.
+    pub(crate) fn next(&self) -> T {
+        self.0.recv_timeout(PATIENCE).expect("the handler tells something")
+    }
+
+    /// True if nothing has been told.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.0.try_recv().is_err()
+    }
+}
+
+/// What the kernel knows of a client's connection.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    /// Bytes that the other end's kernel has not taken.
+    unacknowledged: u64,
+    inode: String,
+}
+
+impl Kernel {
+    /// Looks up the end of a connection that is bound to `local`; `None` once it is gone.
+    ///
+    /// # Source
+    /// proc(5), `/proc/net/tcp`
+    fn of(local: SocketAddr, remote: SocketAddr) -> Option<Self> {
+        let shown = |address: SocketAddr| match address {
+            SocketAddr::V4(v4) => {
+                format!("{:08X}:{:04X}", u32::from_ne_bytes(v4.ip().octets()), v4.port())
+            }
+            SocketAddr::V6(_) => unreachable!("tests use IPv4"),
+        };
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
+        let wanted = [shown(local), shown(remote)];
+        let fields = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let mut fields = fields.filter(|fields| fields.len() > 9 && fields[1..3] == wanted);
+        let fields = fields.next()?;
+        let unacknowledged = u64::from_str_radix(fields[4].split(':').next()?, 16).ok()?;
+        Some(Self { unacknowledged, inode: fields[9].to_owned() })
+    }
+}
+
+impl Client {
+    fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        (self.stream.local_addr().unwrap(), self.stream.peer_addr().unwrap())
+    }
+
+    /// Waits until the server's kernel has everything that was sent.
+    pub(crate) fn settle(&self) {
+        let (ours, theirs) = self.addresses();
+        eventually("the server's kernel has it all", || {
+            Kernel::of(ours, theirs).is_none_or(|kernel| kernel.unacknowledged == 0)
+        });
+    }
+
+    /// The server's socket of this connection.
+    pub(crate) fn server_socket(&self) -> String {
+        let (ours, theirs) = self.addresses();
+        format!("socket:[{}]", Kernel::of(theirs, ours).expect("an open connection").inode)
+    }
+}
+
+/// True if a descriptor of this process is that socket.
+pub(crate) fn is_held(socket: &str) -> bool {
+    let descriptors = std::fs::read_dir("/proc/self/fd").expect("Linux");
+    let links = descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    links.into_iter().any(|link| link.to_str() == Some(socket))
 }

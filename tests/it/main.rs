@@ -2,7 +2,14 @@
 
 mod harness;
 mod logbook;
+#[cfg(feature = "cli")]
+mod program;
 
+#[cfg(feature = "cli")]
+mod binary;
+#[cfg(feature = "cli")]
+mod demo;
+mod handshake;
 mod http;
 mod http_body;
 mod http_head;
@@ -11,6 +18,11 @@ mod http_stream;
 mod http_text;
 mod http_time;
 mod limits;
+mod messages;
 mod routes;
 mod security;
 mod smoke;
+#[cfg(feature = "cli")]
+mod starved;
+#[cfg(feature = "cli")]
+mod stopping;

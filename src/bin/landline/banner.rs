@@ -1,0 +1,28 @@
+//! The first words on standard output: where the server is and how to end it.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use landline::Server;
+
+/// Prints where the server listens.
+pub(crate) fn print(server: &Server) {
+    let text = text(server).unwrap_or_default();
+    let mut out = io::stdout().lock();
+    // Nobody has to listen: a server whose output was closed serves all the same.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn text(server: &Server) -> Result<String, std::fmt::Error> {
+    let mut text = format!("\nLandline {}\n\n", env!("CARGO_PKG_VERSION"));
+    let mut label = "Listening on";
+    for address in server.local_addrs() {
+        let everywhere = if address.ip().is_unspecified() { "  (all interfaces)" } else { "" };
+        writeln!(text, "  {label:<14}http://{address}/{everywhere}")?;
+        label = "";
+    }
+    writeln!(text, "  {:<14}/  /index/  /index2/  /echo?message=hello", "Open")?;
+    writeln!(text, "  {:<14}up to {}", "Connections", server.max_connections())?;
+    writeln!(text, "  {:<14}Ctrl+C\n", "Stop")?;
+    Ok(text)
+}

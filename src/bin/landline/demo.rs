@@ -1,0 +1,62 @@
+//! The routes of the demo: two echoes, their pages, and a page that leads to both.
+
+use landline::{
+    Builder, Request, Response, Result, WebSocket, accept_websocket, get, require_websocket,
+};
+use serde::Serialize;
+
+use crate::pages::{Pages, StaticFile, guarded};
+
+/// Adds the demo to a server.
+pub(crate) fn routes(builder: Builder, pages: Pages) -> Builder {
+    builder
+        .templates(pages.templates)
+        .route("/", get(|request: &Request| page(request, "index.html")))
+        .route("/index/", get(|request: &Request| page(request, "echo_once.html")))
+        .route("/index2/", get(|request: &Request| page(request, "echo.html")))
+        .route("/echo_once", require_websocket(echo_once))
+        .route("/echo", get(accept_websocket(echo)))
+        .route("/static/landline.js", get(serve(pages.script)))
+        .route("/static/landline.css", get(serve(pages.style)))
+        .route("/static/landline.svg", get(serve(pages.icon.clone())))
+        .route("/favicon.ico", get(serve(pages.icon)))
+}
+
+/// What the templates may show.
+#[derive(Serialize)]
+struct Values<'a> {
+    version: &'static str,
+    /// Host and port as the browser knows them.
+    address: &'a str,
+}
+
+fn page(request: &Request, template: &str) -> Result<Response> {
+    let values = Values { version: env!("CARGO_PKG_VERSION"), address: request.host() };
+    Ok(guarded(request.render(template, values)?))
+}
+
+fn serve(file: StaticFile) -> impl Fn(&Request) -> Response + Send + Sync + 'static {
+    move |_| file.response()
+}
+
+/// Sends one message back; returning closes the connection.
+fn echo_once(_request: &Request, ws: &WebSocket) -> Result<()> {
+    if let Some(message) = ws.wait()? {
+        ws.send(message)?;
+    }
+    Ok(())
+}
+
+/// Sends every message back; without WebSocket, the text of `?message=` or the page.
+fn echo(request: &Request) -> Result<Response> {
+    let Some(ws) = request.websocket() else {
+        return match request.query("message") {
+            Some(message) => Ok(Response::text(message)),
+            None => page(request, "echo.html"),
+        };
+    };
+    for message in ws {
+        ws.send(message?)?;
+    }
+    Ok(Response::closed())
+}

@@ -1,0 +1,101 @@
+//! The demo's pages and static files: built in, and replaced by the files of a directory.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use landline::{Response, Templates};
+
+use crate::exit::{Exit, Failure};
+
+const TEMPLATES: [(&str, &str); 5] = [
+    ("base.html", include_str!("../../../templates/base.html")),
+    ("connection.html", include_str!("../../../templates/connection.html")),
+    ("index.html", include_str!("../../../templates/index.html")),
+    ("echo_once.html", include_str!("../../../templates/echo_once.html")),
+    ("echo.html", include_str!("../../../templates/echo.html")),
+];
+
+/// Only this server's own files may act on a page, and nobody may frame it.
+const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; \
+     base-uri 'none'; object-src 'none'; frame-ancestors 'none'; form-action 'self'";
+
+/// A file that is served as it is.
+#[derive(Clone, Debug)]
+pub(crate) struct StaticFile {
+    content_type: &'static str,
+    data: Arc<[u8]>,
+}
+
+/// What the demo shows.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    pub(crate) templates: Templates,
+    pub(crate) script: StaticFile,
+    pub(crate) style: StaticFile,
+    pub(crate) icon: StaticFile,
+}
+
+impl Pages {
+    /// Takes the built-in files, or those of the same name in `directory`.
+    ///
+    /// # Blocking
+    /// Reads the directory whole; it is not looked at again.
+    ///
+    /// # Errors
+    /// A file that cannot be read, a template with a syntax error.
+    pub(crate) fn load(directory: Option<&Path>) -> Result<Self, Failure> {
+        let mut templates = Templates::new();
+        for (name, source) in TEMPLATES {
+            templates = templates.with_source(name, source)?;
+        }
+        if let Some(directory) = directory {
+            templates = templates.with_directory(directory)?;
+        }
+        let script = include_bytes!("../../../templates/landline.js");
+        let style = include_bytes!("../../../templates/landline.css");
+        let icon = include_bytes!("../../../templates/landline.svg");
+        let file = |name, content_type, built_in: &'static [u8]| {
+            StaticFile::load(directory, name, content_type, built_in)
+        };
+        Ok(Self {
+            templates,
+            script: file("landline.js", "text/javascript; charset=utf-8", script)?,
+            style: file("landline.css", "text/css; charset=utf-8", style)?,
+            icon: file("landline.svg", "image/svg+xml", icon)?,
+        })
+    }
+}
+
+impl StaticFile {
+    fn load(
+        directory: Option<&Path>,
+        name: &str,
+        content_type: &'static str,
+        built_in: &'static [u8],
+    ) -> Result<Self, Failure> {
+        let path = directory.map(|directory| directory.join(name));
+        let data = match path.as_ref().map(fs::read) {
+            Some(Ok(data)) => data.into(),
+            None => built_in.into(),
+            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => built_in.into(),
+            Some(Err(error)) => {
+                let what = format!("cannot read {}", path.unwrap_or_default().display());
+                return Err(Failure::io(Exit::Config, &what, &error));
+            }
+        };
+        Ok(Self { content_type, data })
+    }
+
+    pub(crate) fn response(&self) -> Response {
+        Response::bytes(self.content_type, &*self.data).with_header("Cache-Control", "no-cache")
+    }
+}
+
+/// Adds the headers of a page: what it may load, and that a new version is seen at once.
+pub(crate) fn guarded(page: Response) -> Response {
+    page.with_header("Content-Security-Policy", POLICY)
+        .with_header("Referrer-Policy", "no-referrer")
+        .with_header("Cache-Control", "no-cache")
+}

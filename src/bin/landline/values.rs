@@ -1,0 +1,146 @@
+//! What may stand behind a flag: hosts, seconds, sizes.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Where to listen, without the port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Host {
+    Address(IpAddr),
+    Name(String),
+}
+
+impl Host {
+    /// The address with its port, as it stands in a URL.
+    pub(crate) fn with_port(&self, port: u16) -> String {
+        match self {
+            Self::Address(IpAddr::V6(address)) => format!("[{address}]:{port}"),
+            other => format!("{other}:{port}"),
+        }
+    }
+
+    /// True if other machines can reach it, as far as the address tells.
+    pub(crate) fn is_public(&self) -> bool {
+        match self {
+            Self::Address(address) => !address.is_loopback(),
+            Self::Name(name) => name != "localhost",
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Reads an IP address, with or without brackets, or a host name.
+pub(crate) fn host(text: &str) -> Result<Host, String> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if let Ok(address) = bare.parse() {
+        return Ok(Host::Address(address));
+    }
+    if text.contains("://") {
+        return Err("give the address alone, without a scheme".into());
+    }
+    if let Some((_, port)) = text.rsplit_once(':')
+        && port.parse::<u16>().is_ok()
+    {
+        return Err(format!("give the port by itself: --port {port}"));
+    }
+    let is_name = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_name && !is_number {
+        return Ok(Host::Name(text.to_owned()));
+    }
+    Err("not an IP address and not a host name".into())
+}
+
+/// Reads the name of a host as it stands in requests, without scheme and port.
+pub(crate) fn host_name(text: &str) -> Result<String, String> {
+    let has_port = text.contains(':') && !text.ends_with(']');
+    if text.is_empty() || has_port || text.contains(['/', ' ']) {
+        return Err("give the name alone, without scheme and port, such as example.com".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads a port.
+pub(crate) fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "give a number from 0 to 65535".into())
+}
+
+/// Reads seconds, with fractions.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text.parse::<f64>().ok();
+    let time = number.and_then(|number| Duration::try_from_secs_f64(number).ok());
+    time.ok_or_else(|| "give seconds as a number from 0 up, such as 20 or 0.5".into())
+}
+
+/// Reads a size or count from 1 up.
+pub(crate) fn size(text: &str) -> Result<usize, String> {
+    let number = text.parse::<usize>().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "give a whole number from 1 up".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_addresses_or_names() {
+        assert_eq!(host("::1").unwrap().with_port(80), "[::1]:80");
+        assert_eq!(host("[::1]").unwrap(), host("::1").unwrap());
+        assert_eq!(host("127.0.0.1").unwrap().with_port(0), "127.0.0.1:0");
+        assert_eq!(host("my-host.example").unwrap().with_port(1), "my-host.example:1");
+        for wrong in ["", "999.1.1.1", "a b", "http://a", "a:80", "1.2.3", "a/b"] {
+            assert!(host(wrong).is_err(), "{wrong}");
+        }
+        assert!(host("127.0.0.1:9000").unwrap_err().contains("--port 9000"));
+    }
+
+    #[test]
+    fn only_loopback_is_private() {
+        for (text, is_public) in [
+            ("127.0.0.1", false),
+            ("::1", false),
+            ("localhost", false),
+            ("0.0.0.0", true),
+            ("::", true),
+            ("a.example", true),
+        ] {
+            assert_eq!(host(text).unwrap().is_public(), is_public, "{text}");
+        }
+    }
+
+    #[test]
+    fn seconds_may_be_fractions_and_nothing_odd() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(seconds("0"), Ok(Duration::ZERO));
+        for wrong in ["", "-1", "nan", "inf", "20s", "1e400"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_start_at_one() {
+        assert_eq!(size("1"), Ok(1));
+        for wrong in ["", "0", "-1", "1.5", "1k", "99999999999999999999999"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn host_names_have_no_port() {
+        for right in ["example.com", ".example.com", "*", "[::1]"] {
+            assert_eq!(host_name(right).as_deref(), Ok(right));
+        }
+        for wrong in ["", "example.com:80", "http://example.com", "a b"] {
+            assert!(host_name(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -29,6 +29,7 @@ use crate::conn::receive::Until;
 use crate::conn::record::{OnExpiry, Phase, millis};
 use crate::net::poll::{Interest, Ready};
 use crate::net::stream::{Blocking, Received, Stream};
+use crate::ws::Side;
 use crate::ws::close::{CloseFrame, close_code};
 use crate::ws::encoded::FrameKind;
 
@@ -243,8 +244,7 @@ fn look_at_http(conn: &Connection, stream: &Stream, now: u64) {
 
 fn obey(conn: &Connection, stream: &Stream, order: u8) {
     if order == Order::Cut as u8 {
-        conn.lost(crate::ws::Side::Server, "the server stopped");
-        stream.cut();
+        conn.cut(Side::Server, "the server stopped");
         return;
     }
     match conn.record.phase() {
@@ -263,7 +263,11 @@ impl Entry {
         let close_by = record.close_by();
         if close_by != 0 && now >= close_by {
             record.set_close_by(0);
-            self.conn.give_up(close_code::INTERNAL, "closing took too long");
+            if !self.conn.answer_close() {
+                // The peer had its time to read our close frame. A reset, because a peer that
+                // only sends would otherwise wait for room for a minute.
+                self.conn.cut(Side::Server, "closing took too long");
+            }
             return;
         }
         let stuck_since = record.stuck_since();
@@ -323,7 +327,7 @@ fn read_for(conn: &Arc<Connection>, stream: &Stream) {
     // Locked means that the handler, or somebody asking for it, reads by itself.
     let Some(mut receive) = conn.receive.try_lock() else { return };
     for _ in 0..READS_PER_TURN {
-        if receive.is_full(&conn.shared.config) {
+        if receive.is_full(conn) {
             conn.record.set_paused(true);
             return;
         }

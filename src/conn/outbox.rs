@@ -2,9 +2,14 @@
 //!
 //! ```text
 //!  open ──close() or violation──► close sent ──peer's close──► over
-//!    └──────────peer's close (answered)─────────────────────────▲
-//!    └──────────end of stream, cut─────────────────────────────-┘
+//!    ├──────────peer's close (answered)─────────────────────────▲
+//!    ├──────────end of stream, cut──────────────────────────────┤
+//!    └──peer's close while messages wait──► leaving ──answered──┘
 //! ```
+//!
+//! The peer's close takes its place in line: while messages that came before it wait for the
+//! handler, it is not answered, so that the handler can still answer *them*. That ends when the
+//! handler has taken them all, when it ends, or with the close deadline.
 //!
 //! A frame goes to the kernel at once if nothing is queued before it; what does not fit is
 //! queued, and the keeper sends it when the socket can be written. The close frame is the last
@@ -52,8 +57,8 @@ struct SendState {
     queue: SendQueue,
     /// Our close frame is sent or queued: no data may follow.
     close_sent: Option<CloseFrame>,
-    /// The peer's close frame has come.
-    close_received: bool,
+    /// The peer's close frame, once it has come.
+    close_received: Option<CloseFrame>,
     /// The kernel refused to take more: the peer is gone.
     is_broken: bool,
     end: Option<End>,
@@ -88,10 +93,11 @@ impl Outbox {
         self.state.lock().end.clone()
     }
 
-    /// True once our close frame is sent or queued, or the connection is over.
+    /// True once a close frame is sent, queued or received, or the connection is over.
     pub(crate) fn is_closing(&self) -> bool {
         let state = self.state.lock();
-        state.close_sent.is_some() || state.end.is_some() || state.is_broken
+        let is_bidden = state.close_sent.is_some() || state.close_received.is_some();
+        is_bidden || state.end.is_some() || state.is_broken
     }
 
     /// Whole messages taken for sending.
@@ -102,6 +108,18 @@ impl Outbox {
     /// Bytes that wait for the client.
     pub(crate) fn queued_bytes(&self) -> usize {
         self.state.lock().queue.bytes()
+    }
+
+    /// Waits until the kernel has everything that was queued, or will never take it.
+    ///
+    /// # Blocking
+    /// As long as the client takes some of it within each send deadline, and at most until the
+    /// close deadline if a close frame is among it: the keeper ends what takes longer.
+    pub(crate) fn drain(&self) {
+        let mut state = self.state.lock();
+        while !state.queue.is_empty() && !state.is_broken {
+            self.room.wait(&mut state);
+        }
     }
 
     /// Lets go of the socket and of everything unsent.
@@ -142,13 +160,22 @@ impl SendState {
                 Ok(sent) => self.queue.advance(sent),
                 Err(error) if error.kind() == IoErrorKind::WouldBlock => return Ok(()),
                 Err(error) => {
-                    self.is_broken = true;
-                    self.queue.clear();
+                    self.fail();
                     return Err(error);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Nothing can be sent any more: drops what is queued and wakes a reader that would wait
+    /// for an answer to it.
+    fn fail(&mut self) {
+        self.is_broken = true;
+        self.queue.clear();
+        if let Some(stream) = &self.stream {
+            stream.shutdown();
+        }
     }
 
     /// Ends the sending direction once everything due has gone out.
@@ -157,7 +184,7 @@ impl SendState {
         if !self.queue.is_empty() || self.close_sent.is_none() {
             return;
         }
-        if self.close_received {
+        if self.close_received.is_some() {
             // Both have said goodbye: the server closes first and at once (RFC 6455 7.1.1).
             stream.shutdown();
         } else if self.end.is_some() {
@@ -231,7 +258,7 @@ impl Connection {
             Ok(sent) => sent,
             Err(error) if error.kind() == IoErrorKind::WouldBlock => 0,
             Err(error) => {
-                state.is_broken = true;
+                state.fail();
                 let error = Error::new(ErrorKind::Closed, "the client is gone").with_source(error);
                 return Err(error.with_returned(message));
             }
@@ -259,7 +286,15 @@ impl Connection {
         if state.refusal().is_some() {
             return false;
         }
+        if let Some(theirs) = &state.close_received {
+            let closed = Closed::from_frame(Side::Client, theirs, true);
+            state.end = Some(End { closed, violation: None });
+        }
         self.queue_close(&mut state, frame);
+        state.settle();
+        drop(state);
+        // Nobody may send any more, so nobody needs to wait for room.
+        self.outbox.room.notify_all();
         true
     }
 
@@ -269,15 +304,11 @@ impl Connection {
         if state.end.is_some() {
             return;
         }
-        state.close_received = true;
-        let closed = match state.close_sent.take() {
-            Some(ours) => {
-                let closed = Closed::from_frame(Side::Server, &ours, true);
-                state.close_sent = Some(ours);
-                closed
-            }
+        let closed = match &state.close_sent {
+            Some(ours) => Closed::from_frame(Side::Server, ours, true),
             None => Closed::from_frame(Side::Client, &frame, true),
         };
+        state.close_received = Some(frame.clone());
         state.end = Some(End { closed, violation: None });
         if state.close_sent.is_none() {
             self.queue_close(&mut state, frame);
@@ -285,6 +316,23 @@ impl Connection {
         state.settle();
         drop(state);
         self.outbox.room.notify_all();
+    }
+
+    /// Keeps the peer's close frame until [`answer_close`](Self::answer_close), because messages
+    /// that came before it wait for the handler.
+    pub(crate) fn peer_leaves(&self, frame: CloseFrame) {
+        let timeout = self.shared.config.close_timeout();
+        self.record.set_close_by(self.shared.clock.after(timeout));
+        self.outbox.state.lock().close_received = Some(frame);
+    }
+
+    /// Answers a close frame that has been kept; false if there is none.
+    pub(crate) fn answer_close(&self) -> bool {
+        let state = self.outbox.state.lock();
+        let kept = if state.end.is_none() { state.close_received.clone() } else { None };
+        drop(state);
+        // Whoever ends the connection in between has ended it for good.
+        kept.map(|frame| self.peer_closed(frame)).is_some()
     }
 
     /// Closes the connection of a peer that broke the protocol.
@@ -333,15 +381,22 @@ impl Connection {
             }
         }
         let is_flushed = state.queue.is_empty();
+        state.fail();
         drop(state);
         self.outbox.room.notify_all();
+        // What the kernel has goes out before the end; what it would not take will never go.
+        if !is_flushed && let Some(stream) = self.stream() {
+            stream.cut();
+        }
+    }
+
+    /// Ends the connection without another word.
+    pub(crate) fn cut(&self, by: Side, reason: &str) {
+        self.lost(by, reason);
+        self.outbox.state.lock().fail();
+        self.outbox.room.notify_all();
         if let Some(stream) = self.stream() {
-            if is_flushed {
-                // The close frame is with the kernel: let it go out before the end.
-                stream.shutdown();
-            } else {
-                stream.cut();
-            }
+            stream.cut();
         }
     }
 

@@ -91,14 +91,19 @@ impl Receive {
         self.digest(conn, &mut early);
     }
 
-    /// The oldest waiting message.
+    /// The oldest waiting message; without one, a close that waited for the inbox is answered.
     pub(crate) fn pop(&mut self, conn: &Connection) -> Option<Message> {
-        let message = self.inbox.pop_front()?;
+        let Some(message) = self.inbox.pop_front() else {
+            if self.has_ended {
+                conn.answer_close();
+            }
+            return None;
+        };
         self.inbox_bytes -= message.len() + MESSAGE_OVERHEAD;
         if self.inbox.is_empty() && self.inbox.capacity() > conn.shared.config.inbox_messages() {
             self.inbox = VecDeque::new();
         }
-        if conn.record.is_paused() && !self.is_full(&conn.shared.config) {
+        if conn.record.is_paused() && !self.is_full(conn) {
             // The silence was ours, not the peer's.
             conn.record.mark_life(conn.shared.clock.coarse());
             conn.record.set_paused(false);
@@ -127,13 +132,14 @@ impl Receive {
     }
 
     /// True if nobody but the handler may add to the inbox now.
-    pub(crate) fn is_full(&self, config: &Config) -> bool {
-        self.inbox.len() >= config.inbox_messages() || self.inbox_bytes >= config.inbox_bytes()
+    pub(crate) fn is_full(&self, conn: &Connection) -> bool {
+        let is_long = self.inbox.len() >= conn.shared.config.inbox_messages();
+        self.is_stuffed(conn) || (is_long && !is_closing(conn))
     }
 
     /// True if not even the handler's own look-ahead may add to the inbox.
-    fn is_stuffed(&self, config: &Config) -> bool {
-        self.inbox_bytes >= config.inbox_bytes()
+    fn is_stuffed(&self, conn: &Connection) -> bool {
+        self.inbox_bytes >= conn.shared.config.inbox_bytes() && !is_closing(conn)
     }
 
     /// Reads everything the kernel holds, up to the inbox's limit of bytes.
@@ -142,7 +148,7 @@ impl Receive {
     /// fills the inbox (pings, empty fragments), must not keep the caller here.
     pub(crate) fn look_ahead(&mut self, conn: &Connection) {
         let mut held = None;
-        while !self.is_stuffed(&conn.shared.config) {
+        while !self.is_stuffed(conn) {
             let before = self.bytes_received;
             if !self.fill(conn, Until::Now) {
                 return;
@@ -162,10 +168,13 @@ impl Receive {
         self.inbox_bytes = 0;
     }
 
-    /// Lets go of the socket and the buffers.
+    /// Lets go of the socket, the buffers and what nobody took: a forgotten `Sender` keeps the
+    /// connection's record, and must not keep its messages.
     pub(crate) fn release(&mut self) {
         self.stream = None;
         self.large = None;
+        self.decoder = Decoder::new(0);
+        self.discard_inbox();
         self.has_ended = true;
     }
 
@@ -330,9 +339,7 @@ impl Receive {
         match event {
             Event::Message(message) => {
                 self.messages_received += 1;
-                if conn.record.close_by() != 0 {
-                    // We have said goodbye: as in a browser, what still comes is not delivered,
-                    // so that a full inbox cannot hide the peer's answer.
+                if is_closing(conn) {
                     return;
                 }
                 self.inbox_bytes += message.len() + MESSAGE_OVERHEAD;
@@ -342,7 +349,11 @@ impl Receive {
             Event::Pong => {}
             Event::Close(frame) => {
                 self.has_ended = true;
-                conn.peer_closed(frame);
+                if self.inbox.is_empty() || is_closing(conn) {
+                    conn.peer_closed(frame);
+                } else {
+                    conn.peer_leaves(frame);
+                }
             }
         }
     }
@@ -352,6 +363,12 @@ impl Receive {
         self.large = None;
         conn.violated(violation);
     }
+}
+
+/// True once we have said goodbye: as in a browser, what still comes is read and not delivered,
+/// so that a full inbox cannot hide the peer's answer.
+fn is_closing(conn: &Connection) -> bool {
+    conn.record.close_by() != 0
 }
 
 /// Tells other threads that the receive lock is held by somebody who waits for the peer.

@@ -279,8 +279,11 @@ impl WebSocket {
         Ok(())
     }
 
-    /// True once no message can be sent any more: a close was sent or received, or the
-    /// connection is lost, as far as this side has noticed.
+    /// True once the connection ends: a close was sent or received, or it is lost, as far as this
+    /// side has noticed.
+    ///
+    /// Messages that came before the client's close can still be taken, and answered until the
+    /// last one has been.
     ///
     /// # Blocking
     /// Never.
@@ -289,7 +292,7 @@ impl WebSocket {
             return false;
         }
         if let Some(mut receive) = self.lock_now()
-            && !receive.is_full(&self.conn.shared.config)
+            && !receive.is_full(&self.conn)
         {
             receive.look_ahead(&self.conn);
         }
@@ -430,7 +433,9 @@ impl WebSocket {
     /// # Blocking
     /// Until the client has answered or the close deadline cuts it.
     pub(crate) fn finish(&self, code: u16, reason: &'static str) -> Summary {
-        self.conn.start_close(CloseFrame::of_server(code, reason));
+        if !self.conn.answer_close() {
+            self.conn.start_close(CloseFrame::of_server(code, reason));
+        }
         let mut receive = self.conn.receive.lock();
         while !receive.has_ended() {
             receive.discard_inbox();
@@ -438,7 +443,7 @@ impl WebSocket {
         }
         let received = receive.messages_received();
         drop(receive);
-        self.conn.flush();
+        self.conn.outbox.drain();
         let sent = self.conn.outbox.messages_sent();
         let closed = self.closed();
         self.conn.release();
@@ -538,7 +543,7 @@ impl Sender {
         Ok(())
     }
 
-    /// True once no message can be sent any more, as far as this side has noticed.
+    /// True once the connection ends, as [`WebSocket::is_closed`] as far as it was noticed.
     ///
     /// # Blocking
     /// Never.

@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod close;
 mod handshake;
 mod messages;
 mod smoke;

@@ -4,5 +4,6 @@ mod harness;
 
 mod close;
 mod handshake;
+mod heartbeat;
 mod messages;
 mod smoke;

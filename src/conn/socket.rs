@@ -277,16 +277,16 @@ impl WebSocket {
     pub fn close(&self, code: u16, reason: &str) -> Result<()> {
         let frame = CloseFrame::new(code, reason)?;
         if self.open().is_ok() {
-            self.conn.start_close(frame);
+            self.conn.close(frame);
         }
         Ok(())
     }
 
-    /// True once no message can be sent any more: a close was sent or received, or the
-    /// connection is lost, as far as the kernel knows.
+    /// True once the connection ends: a close was sent or received, or it is lost, as far as this
+    /// side has noticed.
     ///
-    /// While messages wait that came before the client's close, they can still be answered, and
-    /// this is false.
+    /// Messages that came before the client's close can still be taken, and answered until the
+    /// last one has been.
     ///
     /// # Blocking
     /// Never.
@@ -295,14 +295,14 @@ impl WebSocket {
             return false;
         }
         if let Some(mut receive) = self.lock_now()
-            && !receive.is_full(&self.conn.shared.config)
+            && !receive.is_full(&self.conn)
         {
             receive.look_ahead(&self.conn);
             if receive.waiting_messages() == 0 {
                 receive.conclude(&self.conn);
             }
         }
-        self.conn.outbox.is_closing()
+        self.conn.is_ending()
     }
 
     /// How the connection ended; `None` while it has not.
@@ -439,11 +439,7 @@ impl WebSocket {
     /// # Blocking
     /// Until the client has answered or the close deadline cuts it.
     pub(crate) fn finish(&self, code: u16, reason: &'static str) -> Summary {
-        // An end that has come already counts before ours. Whoever waits has nothing left to take.
-        if let Some(mut receive) = self.lock_now() {
-            receive.conclude(&self.conn);
-        }
-        self.conn.start_close(CloseFrame::of_server(code, reason));
+        self.conn.close(CloseFrame::of_server(code, reason));
         let mut receive = self.conn.receive.lock();
         loop {
             receive.discard_inbox();
@@ -455,7 +451,7 @@ impl WebSocket {
         }
         let received = receive.messages_received();
         drop(receive);
-        self.conn.flush();
+        self.conn.outbox.drain();
         let sent = self.conn.outbox.messages_sent();
         let closed = self.closed();
         self.conn.release();
@@ -551,16 +547,16 @@ impl Sender {
     /// # Errors
     /// As [`WebSocket::close`].
     pub fn close(&self, code: u16, reason: &str) -> Result<()> {
-        self.conn.start_close(CloseFrame::new(code, reason)?);
+        self.conn.close(CloseFrame::new(code, reason)?);
         Ok(())
     }
 
-    /// True once no message can be sent any more, as far as this side has noticed.
+    /// True once the connection ends, as [`WebSocket::is_closed`] as far as it was noticed.
     ///
     /// # Blocking
     /// Never.
     pub fn is_closed(&self) -> bool {
-        self.conn.outbox.is_closing()
+        self.conn.is_ending()
     }
 
     /// How the connection ended; `None` while it has not.

@@ -7,9 +7,11 @@ mod program;
 
 #[cfg(feature = "cli")]
 mod binary;
+mod close;
 #[cfg(feature = "cli")]
 mod demo;
 mod handshake;
+mod heartbeat;
 mod http;
 mod http_body;
 mod http_head;

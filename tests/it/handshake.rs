@@ -61,7 +61,11 @@ fn bad_handshakes_are_refused_each_with_its_status() {
     let rows = [
         ("no key", GOOD.replace(key, ""), 400),
         ("a key of three letters", GOOD.replace("dGhlIHNhbXBsZSBub25jZQ==", "zzz"), 400),
-        ("a key of 15 bytes", GOOD.replace("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j"), 400),
+        (
+            "a key of 15 bytes",
+            GOOD.replace("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j"),
+            400,
+        ),
         ("an empty key", GOOD.replace("dGhlIHNhbXBsZSBub25jZQ==", ""), 400),
         ("two keys", GOOD.replace(key, &key.repeat(2)), 400),
         ("no version", GOOD.replace("Sec-WebSocket-Version: 13\r\n", ""), 426),
@@ -296,7 +300,8 @@ fn accept_with_chooses_a_subprotocol_and_adds_headers() {
         ws.send("accepted once")
     });
     let mut client = server.connect();
-    let reply = client.ask(with_lines("Sec-WebSocket-Protocol: v1, v2\r\nSec-WebSocket-Protocol: v4"));
+    let reply =
+        client.ask(with_lines("Sec-WebSocket-Protocol: v1, v2\r\nSec-WebSocket-Protocol: v4"));
     assert_eq!(told.next(), ["v1", "v2", "v4"]);
     assert_eq!(reply.status, 101);
     assert_eq!(reply.header("sec-websocket-protocol"), Some("v2"));

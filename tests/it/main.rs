@@ -2,8 +2,13 @@
 
 mod harness;
 
+mod api;
+mod backpressure;
 mod close;
 mod handshake;
 mod heartbeat;
 mod messages;
+mod protocol;
 mod smoke;
+mod soak;
+mod stop;

@@ -89,6 +89,7 @@ impl Keeper {
             shared: Arc::clone(&shared),
             mail: Arc::clone(&mail),
             entries: HashMap::new(),
+            order: Order::Run as u8,
             last_tick: 0,
             away_before: 0,
         };
@@ -148,6 +149,8 @@ struct Work {
     shared: Arc<Shared>,
     mail: Arc<Mail>,
     entries: HashMap<u64, Entry>,
+    /// The order that was obeyed last.
+    order: u8,
     last_tick: u64,
     /// The tick before the last.
     away_before: u64,
@@ -168,11 +171,16 @@ impl Work {
             for ready in ready.drain(..) {
                 self.serve(ready);
             }
+            let order = self.mail.order.load(Ordering::SeqCst);
             if now >= next_tick {
                 self.away_before = std::mem::replace(&mut self.last_tick, now);
-                self.tick(now);
                 next_tick = now + millis(TICK);
+            } else if order == self.order {
+                continue;
             }
+            // A new order does not wait for the next tick: a short grace is over by then.
+            self.order = order;
+            self.tick(now);
         }
     }
 
@@ -213,12 +221,12 @@ impl Work {
 
     fn tick(&mut self, now: u64) {
         self.let_linger(now);
-        let order = self.mail.order.load(Ordering::SeqCst);
+        let (order, away_before) = (self.order, self.away_before);
         self.entries.retain(|_, entry| {
             let Some(stream) = entry.conn.stream() else { return false };
             match entry.conn.record.phase() {
                 Phase::Idle | Phase::Busy => look_at_http(&entry.conn, &stream, now),
-                Phase::WebSocket => entry.look_at_websocket(&stream, now, self.away_before),
+                Phase::WebSocket => entry.look_at_websocket(&stream, now, away_before),
             }
             if order != Order::Run as u8 {
                 obey(&entry.conn, &stream, order);

@@ -185,7 +185,8 @@ fn a_close_from_another_thread_wakes_the_handler() {
 #[test]
 fn a_lost_connection_is_an_error_with_1006() {
     let (server, told) = one_wait(Config::default());
-    let ways: [(&str, fn(Client)); 3] = [
+    type Leave = fn(Client);
+    let ways: [(&str, Leave); 3] = [
         ("end without a close", drop),
         ("reset", Client::reset),
         ("end inside a frame", |mut client| client.send(&Client::frame(0x81, b"half")[..8])),

@@ -145,7 +145,8 @@ fn pings_are_answered_while_the_handler_waits_and_pongs_are_ignored() {
 
 #[test]
 fn a_busy_handler_can_learn_that_its_client_has_gone() {
-    let ways: [(&str, u16, fn(Client) -> Option<Client>); 3] = [
+    type Leave = fn(Client) -> Option<Client>;
+    let ways: [(&str, u16, Leave); 3] = [
         ("close", 1000, |mut client| {
             client.send_close(1000, "");
             Some(client)

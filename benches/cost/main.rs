@@ -6,7 +6,8 @@
 //! messages (user and system, whole server process) as medians, and the ratio within each round.
 //! Then it opens idle connections and reads the servers' memory.
 //!
-//! `cargo bench --bench cost -- --rounds 3 --idle 1000` for less. Where `taskset` is installed,
+//! `cargo bench --bench cost -- --rounds 3 --idle 1000` for less; as a test (without cargo's
+//! `--bench`) it only shows that it works and that every echo is right. Where `taskset` is installed,
 //! server and client get a core each.
 
 mod floor;
@@ -47,8 +48,13 @@ fn main() {
         value.map_or(default, |value| value.expect("a number behind the flag"))
     };
     process::pin_self();
-    echo(number("--rounds", 5), number("--scale", 100));
-    idle(number("--idle", 5000));
+    let (rounds, scale, connections) = if arguments.iter().any(|argument| argument == "--bench") {
+        (5, 100, 5000)
+    } else {
+        (1, 1, 50)
+    };
+    echo(number("--rounds", rounds), number("--scale", scale));
+    idle(number("--idle", connections));
 }
 
 /// Prints CPU per message of both servers for each way to load them.

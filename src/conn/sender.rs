@@ -22,14 +22,14 @@ impl Sender {
         Self { conn }
     }
 
-    /// Sends a message whole, as [`WebSocket::send`] does.
+    /// Sends a message whole, as [`WebSocket::send`](crate::WebSocket::send) does.
     ///
     /// # Blocking
     /// Until there is room in the outbound queue or
     /// [`send_timeout`](crate::Config::send_timeout) has passed.
     ///
     /// # Errors
-    /// As [`WebSocket::send`]; the message comes back with the error.
+    /// As [`WebSocket::send`](crate::WebSocket::send); the message comes back with the error.
     pub fn send(&self, message: impl Into<Message>) -> Result<()> {
         self.conn.send_message(message.into(), Patience::Wait)
     }
@@ -47,19 +47,19 @@ impl Sender {
         self.conn.send_message(message.into(), Patience::Refuse)
     }
 
-    /// Begins the closing handshake, as [`WebSocket::close`] does.
+    /// Begins the closing handshake, as [`WebSocket::close`](crate::WebSocket::close) does.
     ///
     /// # Blocking
     /// Never.
     ///
     /// # Errors
-    /// As [`WebSocket::close`].
+    /// As [`WebSocket::close`](crate::WebSocket::close).
     pub fn close(&self, code: u16, reason: &str) -> Result<()> {
         self.conn.close(CloseFrame::new(code, reason)?);
         Ok(())
     }
 
-    /// True once the connection ends, as [`WebSocket::is_closed`] as far as it was noticed.
+    /// True once the connection ends, as [`WebSocket::is_closed`](crate::WebSocket::is_closed) as far as it was noticed.
     ///
     /// # Blocking
     /// Never.

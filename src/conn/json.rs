@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::conn::socket::{Sender, WebSocket};
+use crate::conn::sender::Sender;
+use crate::conn::socket::WebSocket;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ws::Message;
 

@@ -29,6 +29,7 @@ use crate::conn::receive::Until;
 use crate::conn::record::{Phase, millis};
 use crate::net::poll::{Interest, Ready};
 use crate::net::stream::{Blocking, Received, Stream};
+use crate::ws::Side;
 use crate::ws::close::{CloseFrame, close_code};
 use crate::ws::encoded::FrameKind;
 
@@ -84,8 +85,14 @@ impl Keeper {
             is_asleep: AtomicBool::new(false),
             is_dismissed: AtomicBool::new(false),
         });
-        let work =
-            Work { shared: Arc::clone(&shared), mail: Arc::clone(&mail), entries: HashMap::new() };
+        let work = Work {
+            shared: Arc::clone(&shared),
+            mail: Arc::clone(&mail),
+            entries: HashMap::new(),
+            order: Order::Run as u8,
+            last_tick: 0,
+            away_before: 0,
+        };
         let thread = thread::Builder::new().name("keeper".into()).spawn(move || work.run())?;
         Ok(Self { shared, mail, thread: Mutex::new(Some(thread)) })
     }
@@ -142,6 +149,11 @@ struct Work {
     shared: Arc<Shared>,
     mail: Arc<Mail>,
     entries: HashMap<u64, Entry>,
+    /// The order that was obeyed last.
+    order: u8,
+    last_tick: u64,
+    /// The tick before the last.
+    away_before: u64,
 }
 
 impl Work {
@@ -159,10 +171,16 @@ impl Work {
             for ready in ready.drain(..) {
                 self.serve(ready);
             }
+            let order = self.mail.order.load(Ordering::SeqCst);
             if now >= next_tick {
-                self.tick(now);
+                self.away_before = std::mem::replace(&mut self.last_tick, now);
                 next_tick = now + millis(TICK);
+            } else if order == self.order {
+                continue;
             }
+            // A new order does not wait for the next tick: a short grace is over by then.
+            self.order = order;
+            self.tick(now);
         }
     }
 
@@ -194,19 +212,21 @@ impl Work {
         if ready.write {
             conn.flush();
         }
-        if ready.read && conn.record.away_since() != 0 {
+        // A handler that is just answering a message is left alone: the close behind it must not
+        // overtake the answer.
+        if ready.read && is_away(conn, self.away_before) {
             read_for(conn, &stream);
         }
     }
 
     fn tick(&mut self, now: u64) {
         self.let_linger(now);
-        let order = self.mail.order.load(Ordering::SeqCst);
+        let (order, away_before) = (self.order, self.away_before);
         self.entries.retain(|_, entry| {
             let Some(stream) = entry.conn.stream() else { return false };
             match entry.conn.record.phase() {
                 Phase::Idle | Phase::Busy => look_at_http(&entry.conn, &stream, now),
-                Phase::WebSocket => entry.look_at_websocket(&stream, now),
+                Phase::WebSocket => entry.look_at_websocket(&stream, now, away_before),
             }
             if order != Order::Run as u8 {
                 obey(&entry.conn, &stream, order);
@@ -241,8 +261,7 @@ fn look_at_http(conn: &Connection, stream: &Stream, now: u64) {
 
 fn obey(conn: &Connection, stream: &Stream, order: u8) {
     if order == Order::Cut as u8 {
-        conn.lost(crate::ws::Side::Server, "the server stopped");
-        stream.cut();
+        conn.cut(Side::Server, "the server stopped");
         return;
     }
     match conn.record.phase() {
@@ -250,39 +269,56 @@ fn obey(conn: &Connection, stream: &Stream, order: u8) {
         Phase::Busy => {}
         Phase::WebSocket => {
             let frame = CloseFrame::of_server(close_code::GOING_AWAY, "the server is stopping");
-            conn.start_close(frame);
+            conn.close(frame);
         }
     }
 }
 
 impl Entry {
-    fn look_at_websocket(&mut self, stream: &Stream, now: u64) {
+    fn look_at_websocket(&mut self, stream: &Stream, now: u64, away_before: u64) {
         let (record, config) = (&self.conn.record, &self.conn.shared.config);
         let close_by = record.close_by();
         if close_by != 0 && now >= close_by {
             record.set_close_by(0);
-            self.conn.give_up(close_code::INTERNAL, "closing took too long");
+            // The peer had its time to read our close frame. A reset, because a peer that only
+            // sends would otherwise wait for room for a minute.
+            self.conn.cut(Side::Server, "closing took too long");
             return;
         }
         let stuck_since = record.stuck_since();
-        if stuck_since != 0 && now >= stuck_since.saturating_add(millis(config.send_timeout())) {
+        let is_stuck =
+            |since: u64| since != 0 && now >= since.saturating_add(millis(config.send_timeout()));
+        if is_stuck(stuck_since) {
+            // If this thread itself was held up, the socket may be writable by now.
+            self.conn.flush();
+            if !is_stuck(record.stuck_since()) {
+                return;
+            }
             record.set_stuck_since(0);
             log::info!("conn-{}: the client has stopped reading", self.conn.id());
             self.conn.give_up(close_code::TRY_AGAIN, "client too slow");
             return;
         }
-        let away_since = record.away_since();
-        if away_since != 0 && now.saturating_sub(away_since) >= millis(TICK) {
-            if record.has_ending()
-                && let Some(mut receive) = self.conn.receive.try_lock()
-            {
-                receive.conclude(&self.conn);
-            }
-            if !self.conn.is_read_watched() {
-                read_for(&self.conn, stream);
-            }
+        self.conclude(now, away_before);
+        if is_away(&self.conn, away_before) && !self.conn.is_read_watched() {
+            read_for(&self.conn, stream);
         }
         self.keep_alive(stream, now);
+    }
+
+    /// Lets an end take effect that has waited for its handler: because the handler is away with
+    /// nothing left to take, because we close anyway, or because it took too long.
+    fn conclude(&self, now: u64, away_before: u64) {
+        let ending_by = self.conn.record.ending_by();
+        if ending_by == 0 {
+            return;
+        }
+        // Locked means that the handler is there and will see to it.
+        let Some(mut receive) = self.conn.receive.try_lock() else { return };
+        let is_left = receive.waiting_messages() == 0 && is_away(&self.conn, away_before);
+        if is_left || now >= ending_by || self.conn.outbox.is_closing() {
+            receive.conclude(&self.conn);
+        }
     }
 
     /// Pings the silent and gives up the dead.
@@ -291,7 +327,7 @@ impl Entry {
     fn keep_alive(&mut self, stream: &Stream, now: u64) {
         let conn = &self.conn;
         let Some(interval) = conn.shared.config.ping_interval() else { return };
-        if conn.record.is_paused() {
+        if conn.record.is_paused() || conn.record.ending_by() != 0 {
             conn.record.mark_life(now);
             self.pinged_at = 0;
             return;
@@ -309,15 +345,23 @@ impl Entry {
         if now.saturating_sub(self.pinged_at) < millis(timeout) {
             return;
         }
-        if conn.record.away_since() != 0 {
-            read_for(conn, stream);
-            if conn.record.last_life() >= self.pinged_at {
-                return;
-            }
+        // Bytes that wait are life that was not read yet: this thread may run before the one
+        // that reads, above all when the whole process was held up.
+        if stream.waiting_bytes() > 0 || conn.outbox.is_closing() {
+            return;
         }
         log::info!("conn-{}: no life since it was pinged", conn.id());
         conn.give_up(close_code::INTERNAL, "keepalive ping timeout");
     }
+}
+
+/// True if the handler left its socket before the last but one tick.
+///
+/// Counted in ticks and not in time, because a tick may be late: a handler that has only just
+/// left is never taken for one that is away.
+fn is_away(conn: &Connection, before: u64) -> bool {
+    let since = conn.record.away_since();
+    since != 0 && since < before
 }
 
 /// Reads for a handler that is away, then asks to be called when there is more.
@@ -325,7 +369,7 @@ fn read_for(conn: &Arc<Connection>, stream: &Stream) {
     // Locked means that the handler, or somebody asking for it, reads by itself.
     let Some(mut receive) = conn.receive.try_lock() else { return };
     for _ in 0..READS_PER_TURN {
-        if receive.is_full(&conn.shared.config) {
+        if receive.is_full(conn) {
             conn.record.set_paused(true);
             return;
         }
@@ -335,5 +379,8 @@ fn read_for(conn: &Arc<Connection>, stream: &Stream) {
     }
     if !receive.has_ended() {
         conn.watch_read(stream);
+    }
+    if receive.is_over() && receive.waiting_messages() == 0 {
+        receive.conclude(conn);
     }
 }

@@ -8,6 +8,7 @@
 //! keeper ── record ──────────┘ deadlines, pings, queued bytes, busy handlers
 //! ```
 
+mod accept;
 pub(crate) mod connection;
 pub(crate) mod json;
 pub(crate) mod keeper;
@@ -15,6 +16,8 @@ pub(crate) mod outbox;
 pub(crate) mod queue;
 pub(crate) mod receive;
 pub(crate) mod record;
+mod sender;
 pub(crate) mod socket;
 
-pub use socket::{Messages, Sender, WebSocket};
+pub use sender::Sender;
+pub use socket::{Messages, WebSocket};

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  open ──close() or violation──► close sent ──peer's close──► over
-//!    └──────────peer's close (answered)─────────────────────────▲
-//!    └──────────end of stream, cut─────────────────────────────-┘
+//!    ├──────────peer's close (answered)─────────────────────────▲
+//!    └──────────end of stream, cut──────────────────────────────┘
 //! ```
 //!
 //! A frame goes to the kernel at once if nothing is queued before it; what does not fit is
@@ -104,6 +104,18 @@ impl Outbox {
         self.state.lock().queue.bytes()
     }
 
+    /// Waits until the kernel has everything that was queued, or will never take it.
+    ///
+    /// # Blocking
+    /// As long as the client takes some of it within each send deadline, and at most until the
+    /// close deadline if a close frame is among it: the keeper ends what takes longer.
+    pub(crate) fn drain(&self) {
+        let mut state = self.state.lock();
+        while !state.queue.is_empty() && !state.is_broken {
+            self.room.wait(&mut state);
+        }
+    }
+
     /// Lets go of the socket and of everything unsent.
     pub(crate) fn release(&self) {
         let mut state = self.state.lock();
@@ -142,13 +154,22 @@ impl SendState {
                 Ok(sent) => self.queue.advance(sent),
                 Err(error) if error.kind() == IoErrorKind::WouldBlock => return Ok(()),
                 Err(error) => {
-                    self.is_broken = true;
-                    self.queue.clear();
+                    self.fail();
                     return Err(error);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Nothing can be sent any more: drops what is queued and wakes a reader that would wait
+    /// for an answer to it.
+    fn fail(&mut self) {
+        self.is_broken = true;
+        self.queue.clear();
+        if let Some(stream) = &self.stream {
+            stream.shutdown();
+        }
     }
 
     /// Ends the sending direction once everything due has gone out.
@@ -231,7 +252,7 @@ impl Connection {
             Ok(sent) => sent,
             Err(error) if error.kind() == IoErrorKind::WouldBlock => 0,
             Err(error) => {
-                state.is_broken = true;
+                state.fail();
                 let error = Error::new(ErrorKind::Closed, "the client is gone").with_source(error);
                 return Err(error.with_returned(message));
             }
@@ -253,14 +274,31 @@ impl Connection {
         }
     }
 
-    /// Begins the closing handshake from this side; false if it has begun already.
-    pub(crate) fn start_close(&self, frame: CloseFrame) -> bool {
+    /// Begins the closing handshake from this side; an end that has come already counts first.
+    pub(crate) fn close(&self, frame: CloseFrame) {
+        if self.record.ending_by() != 0
+            && let Some(mut receive) = self.receive.try_lock()
+        {
+            receive.conclude(self);
+        }
+        self.start_close(frame);
+    }
+
+    /// True once a close was sent or received or the connection is lost, as far as noticed.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.record.ending_by() != 0 || self.outbox.is_closing()
+    }
+
+    /// Begins the closing handshake from this side, unless it has begun.
+    fn start_close(&self, frame: CloseFrame) {
         let mut state = self.outbox.state.lock();
         if state.refusal().is_some() {
-            return false;
+            return;
         }
         self.queue_close(&mut state, frame);
-        true
+        drop(state);
+        // Nobody may send any more, so nobody needs to wait for room.
+        self.outbox.room.notify_all();
     }
 
     /// Answers the peer's close frame and ends the connection.
@@ -269,15 +307,11 @@ impl Connection {
         if state.end.is_some() {
             return;
         }
-        state.close_received = true;
-        let closed = match state.close_sent.take() {
-            Some(ours) => {
-                let closed = Closed::from_frame(Side::Server, &ours, true);
-                state.close_sent = Some(ours);
-                closed
-            }
+        let closed = match &state.close_sent {
+            Some(ours) => Closed::from_frame(Side::Server, ours, true),
             None => Closed::from_frame(Side::Client, &frame, true),
         };
+        state.close_received = true;
         state.end = Some(End { closed, violation: None });
         if state.close_sent.is_none() {
             self.queue_close(&mut state, frame);
@@ -333,15 +367,22 @@ impl Connection {
             }
         }
         let is_flushed = state.queue.is_empty();
+        state.fail();
         drop(state);
         self.outbox.room.notify_all();
+        // What the kernel has goes out before the end; what it would not take will never go.
+        if !is_flushed && let Some(stream) = self.stream() {
+            stream.cut();
+        }
+    }
+
+    /// Ends the connection without another word.
+    pub(crate) fn cut(&self, by: Side, reason: &str) {
+        self.lost(by, reason);
+        self.outbox.state.lock().fail();
+        self.outbox.room.notify_all();
         if let Some(stream) = self.stream() {
-            if is_flushed {
-                // The close frame is with the kernel: let it go out before the end.
-                stream.shutdown();
-            } else {
-                stream.cut();
-            }
+            stream.cut();
         }
     }
 

@@ -65,7 +65,10 @@ impl SendQueue {
     /// stays, so that a flood of pings cannot fill memory (RFC 6455 5.5.3).
     pub(crate) fn push_control(&mut self, kind: FrameKind, payload: &[u8]) {
         let is_pong = kind == FrameKind::Pong;
-        let first_unsent = usize::from(self.front_sent > 0);
+        // The handshake's answer goes before any frame, begun or not.
+        let is_answer = |entry: &Entry| entry.header.as_slice().is_empty();
+        let has_begun = self.front_sent > 0 || self.entries.front().is_some_and(is_answer);
+        let first_unsent = usize::from(has_begun);
         if is_pong
             && let Some(old) = self.entries.get(first_unsent)
             && old.is_pong
@@ -165,6 +168,16 @@ mod tests {
         }
         queue.push_control(FrameKind::Pong, b"p");
         assert_eq!(unsent(&queue), b"egun\x8a\x01p\x81\x04next");
+    }
+
+    #[test]
+    fn no_pong_goes_before_the_answer_of_the_handshake() {
+        let mut queue = SendQueue::default();
+        queue.push_control(FrameKind::Pong, b"alone");
+        queue.clear();
+        queue.push_raw(Bytes::from_static(b"HTTP/1.1 101"), 0);
+        queue.push_control(FrameKind::Pong, b"p");
+        assert_eq!(unsent(&queue), b"HTTP/1.1 101\x8a\x01p");
     }
 
     #[test]

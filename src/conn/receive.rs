@@ -6,7 +6,8 @@
 //! # Order
 //! Whatever ends the connection (the peer's close, a violation, the end of the stream) takes
 //! effect in its turn: when the handler has taken every message before it and comes for the next,
-//! so that it can still answer them. A handler that stays away for a tick is not waited for.
+//! so that it can still answer them. A handler that is away with nothing left to take is not
+//! waited for, and no handler longer than the close deadline.
 //!
 //! # Buffers
 //! A read goes to 2 KiB of the reader's stack, so that an idle connection owns no buffer at all
@@ -107,7 +108,7 @@ impl Receive {
         if self.inbox.is_empty() && self.inbox.capacity() > conn.shared.config.inbox_messages() {
             self.inbox = VecDeque::new();
         }
-        if conn.record.is_paused() && !self.is_full(&conn.shared.config) {
+        if conn.record.is_paused() && !self.is_full(conn) {
             // The silence was ours, not the peer's.
             conn.record.mark_life(conn.shared.clock.coarse());
             conn.record.set_paused(false);
@@ -136,13 +137,14 @@ impl Receive {
     }
 
     /// True if nobody but the handler may add to the inbox now.
-    pub(crate) fn is_full(&self, config: &Config) -> bool {
-        self.inbox.len() >= config.inbox_messages() || self.inbox_bytes >= config.inbox_bytes()
+    pub(crate) fn is_full(&self, conn: &Connection) -> bool {
+        let is_long = self.inbox.len() >= conn.shared.config.inbox_messages();
+        self.is_stuffed(conn) || (is_long && !is_closing(conn))
     }
 
     /// True if not even the handler's own look-ahead may add to the inbox.
-    fn is_stuffed(&self, config: &Config) -> bool {
-        self.inbox_bytes >= config.inbox_bytes()
+    fn is_stuffed(&self, conn: &Connection) -> bool {
+        self.inbox_bytes >= conn.shared.config.inbox_bytes() && !is_closing(conn)
     }
 
     /// Reads everything the kernel holds, up to the inbox's limit of bytes.
@@ -151,7 +153,7 @@ impl Receive {
     /// fills the inbox (pings, empty fragments), must not keep the caller here.
     pub(crate) fn look_ahead(&mut self, conn: &Connection) {
         let mut held = None;
-        while !self.is_stuffed(&conn.shared.config) {
+        while !self.is_stuffed(conn) {
             let before = self.bytes_received;
             if !self.fill(conn, Until::Now) {
                 return;
@@ -174,12 +176,13 @@ impl Receive {
             Some(Ending::Violated(violation)) => conn.violated(violation),
             Some(Ending::Lost(reason)) => conn.lost(Side::Client, &reason),
         }
-        conn.record.set_ending(false);
+        conn.record.set_ending_by(0);
     }
 
     fn end_with(&mut self, conn: &Connection, ending: Ending) {
         self.ending.get_or_insert(ending);
-        conn.record.set_ending(true);
+        let timeout = conn.shared.config.close_timeout();
+        conn.record.set_ending_by(conn.shared.clock.after(timeout));
     }
 
     /// Forgets waiting messages: nobody is left to take them.
@@ -188,10 +191,13 @@ impl Receive {
         self.inbox_bytes = 0;
     }
 
-    /// Lets go of the socket and the buffers.
+    /// Lets go of the socket, the buffers and what nobody took: a forgotten `Sender` keeps the
+    /// connection's record, and must not keep its messages.
     pub(crate) fn release(&mut self) {
         self.stream = None;
         self.large = None;
+        self.decoder = Decoder::new(0);
+        self.discard_inbox();
         self.has_ended = true;
     }
 
@@ -346,9 +352,7 @@ impl Receive {
         match event {
             Event::Message(message) => {
                 self.messages_received += 1;
-                if conn.record.close_by() != 0 {
-                    // We have said goodbye: as in a browser, what still comes is not delivered,
-                    // so that a full inbox cannot hide the peer's answer.
+                if is_closing(conn) {
                     return;
                 }
                 self.inbox_bytes += message.len() + MESSAGE_OVERHEAD;
@@ -368,6 +372,12 @@ impl Receive {
         self.large = None;
         self.end_with(conn, Ending::Violated(violation));
     }
+}
+
+/// True once we have said goodbye: as in a browser, what still comes is read and not delivered,
+/// so that a full inbox cannot hide the peer's answer.
+fn is_closing(conn: &Connection) -> bool {
+    conn.record.close_by() != 0
 }
 
 /// Tells other threads that the receive lock is held by somebody who waits for the peer.

@@ -71,8 +71,8 @@ pub(crate) struct Record {
     away_since: AtomicU64,
     /// WebSocket: reading is paused because the inbox is full, so silence proves nothing.
     paused: AtomicBool,
-    /// WebSocket: an end has come and waits for the messages before it to be taken.
-    has_ending: AtomicBool,
+    /// WebSocket: an end has come and waits for the messages before it to be taken, until then.
+    ending_by: AtomicU64,
     /// WebSocket: when the peer's close frame is due.
     close_by: AtomicU64,
     /// WebSocket: when queued bytes last moved; zero while nothing is queued.
@@ -87,7 +87,7 @@ impl Record {
             last_life: AtomicU64::new(0),
             away_since: AtomicU64::new(0),
             paused: AtomicBool::new(false),
-            has_ending: AtomicBool::new(false),
+            ending_by: AtomicU64::new(0),
             close_by: AtomicU64::new(0),
             stuck_since: AtomicU64::new(0),
         }
@@ -153,12 +153,12 @@ impl Record {
         self.paused.load(Relaxed)
     }
 
-    pub(crate) fn set_ending(&self, has_ending: bool) {
-        self.has_ending.store(has_ending, Relaxed);
+    pub(crate) fn set_ending_by(&self, at: u64) {
+        self.ending_by.store(at, Relaxed);
     }
 
-    pub(crate) fn has_ending(&self) -> bool {
-        self.has_ending.load(Relaxed)
+    pub(crate) fn ending_by(&self) -> u64 {
+        self.ending_by.load(Relaxed)
     }
 
     pub(crate) fn set_close_by(&self, at: u64) {

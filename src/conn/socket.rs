@@ -1,4 +1,4 @@
-//! `WebSocket`, what a handler holds, and `Sender`, what other threads hold.
+//! `WebSocket`, what a handler holds: receiving, sending, closing.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::conn::accept::Pending;
 use crate::conn::connection::Connection;
 use crate::conn::outbox::{End, Patience};
 use crate::conn::receive::{Receive, Until};
-use crate::conn::record::Phase;
+use crate::conn::sender::Sender;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::stream::Stream;
 use crate::ws::close::CloseFrame;
-use crate::ws::handshake::Offer;
 use crate::ws::{Closed, Message};
 
 /// One WebSocket connection, as its handler sees it.
@@ -46,50 +45,15 @@ use crate::ws::{Closed, Message};
 /// # Source
 /// dwebsocket `WebSocket`, with the differences listed in `docs/COMPATIBILITY.md`.
 pub struct WebSocket {
-    conn: Arc<Connection>,
+    pub(super) conn: Arc<Connection>,
     /// True once the 101 is on its way.
-    is_open: AtomicBool,
+    pub(super) is_open: AtomicBool,
     /// What the handshake needs; gone once it is answered.
-    pending: Mutex<Option<Pending>>,
-    offered: Vec<String>,
-}
-
-/// A valid handshake that has not been answered.
-struct Pending {
-    offer: Offer,
-    stream: Arc<Stream>,
-    early: Vec<u8>,
-    /// The subprotocol that is chosen unless the handler chooses.
-    preferred: Option<String>,
+    pub(super) pending: Mutex<Option<Pending>>,
+    pub(super) offered: Vec<String>,
 }
 
 impl WebSocket {
-    /// A socket whose handshake is valid and waits for its answer; `early` is what the client
-    /// sent behind the request head.
-    pub(crate) fn pending(
-        conn: Arc<Connection>,
-        stream: Arc<Stream>,
-        offer: Offer,
-        early: Vec<u8>,
-    ) -> Self {
-        let offered = offer.subprotocols().to_vec();
-        let pending = Mutex::new(Some(Pending { offer, stream, early, preferred: None }));
-        Self { conn, is_open: AtomicBool::new(false), pending, offered }
-    }
-
-    /// Chooses the first of these subprotocols that the client offers, unless the handler does.
-    pub(crate) fn prefer(&self, spoken: &[String]) {
-        let chosen = spoken.iter().find(|name| self.offered.contains(name));
-        if let (Some(name), Some(pending)) = (chosen, self.pending.lock().as_mut()) {
-            pending.preferred = Some(name.clone());
-        }
-    }
-
-    /// Takes back what the client sent early, if the handshake was never answered.
-    pub(crate) fn decline(&self) -> Option<Vec<u8>> {
-        self.pending.lock().take().map(|pending| pending.early)
-    }
-
     /// Waits for the next message.
     ///
     /// Messages that arrived before a close are delivered first. `Ok(None)` means that the
@@ -277,16 +241,16 @@ impl WebSocket {
     pub fn close(&self, code: u16, reason: &str) -> Result<()> {
         let frame = CloseFrame::new(code, reason)?;
         if self.open().is_ok() {
-            self.conn.start_close(frame);
+            self.conn.close(frame);
         }
         Ok(())
     }
 
-    /// True once no message can be sent any more: a close was sent or received, or the
-    /// connection is lost, as far as the kernel knows.
+    /// True once the connection ends: a close was sent or received, or it is lost, as far as this
+    /// side has noticed.
     ///
-    /// While messages wait that came before the client's close, they can still be answered, and
-    /// this is false.
+    /// Messages that came before the client's close can still be taken, and answered until the
+    /// last one has been.
     ///
     /// # Blocking
     /// Never.
@@ -295,14 +259,14 @@ impl WebSocket {
             return false;
         }
         if let Some(mut receive) = self.lock_now()
-            && !receive.is_full(&self.conn.shared.config)
+            && !receive.is_full(&self.conn)
         {
             receive.look_ahead(&self.conn);
             if receive.waiting_messages() == 0 {
                 receive.conclude(&self.conn);
             }
         }
-        self.conn.outbox.is_closing()
+        self.conn.is_ending()
     }
 
     /// How the connection ended; `None` while it has not.
@@ -321,41 +285,7 @@ impl WebSocket {
     /// `Closed`: the handshake cannot be answered any more.
     pub fn sender(&self) -> Result<Sender> {
         self.open()?;
-        Ok(Sender { conn: Arc::clone(&self.conn) })
-    }
-
-    /// The subprotocols the client offered, in its order of preference.
-    pub fn subprotocols(&self) -> &[String] {
-        &self.offered
-    }
-
-    /// Answers the handshake now, with a subprotocol and further header fields.
-    ///
-    /// # Blocking
-    /// Never.
-    ///
-    /// # Units
-    /// `subprotocol`: one of [`subprotocols`](Self::subprotocols). `headers`: names and values,
-    /// `Set-Cookie` for instance; those of the handshake itself may not be given.
-    ///
-    /// # Errors
-    /// - `Protocol`: the handshake has been answered already, the client did not offer the
-    ///   subprotocol, or a header is not allowed. The handshake is as it was.
-    /// - `Closed`: the handshake cannot be answered any more.
-    ///
-    /// # Source
-    /// Channels `accept(subprotocol, headers)`.
-    pub fn accept_with(&self, subprotocol: Option<&str>, headers: &[(&str, &str)]) -> Result<()> {
-        let mut pending = self.pending.lock();
-        let Some(waiting) = pending.as_ref() else {
-            let text = "the handshake has been answered already";
-            return Err(Error::new(ErrorKind::Protocol, text));
-        };
-        let answer = waiting.offer.answer(subprotocol, headers)?;
-        if let Some(pending) = pending.take() {
-            self.start(pending, answer);
-        }
-        Ok(())
+        Ok(Sender::new(Arc::clone(&self.conn)))
     }
 
     /// The number of this connection, as in the thread's name and the log.
@@ -366,38 +296,6 @@ impl WebSocket {
     /// The client's address.
     pub fn peer(&self) -> SocketAddr {
         self.conn.peer()
-    }
-
-    /// Answers the handshake if that has not been done.
-    fn open(&self) -> Result<()> {
-        if self.is_open.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let mut pending = self.pending.lock();
-        if let Some(waiting) = pending.take() {
-            let answer = waiting.offer.default_answer(waiting.preferred.as_deref());
-            self.start(waiting, answer);
-        }
-        if self.is_open.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::Closed, "the request was answered without a handshake"))
-    }
-
-    fn start(&self, pending: Pending, answer: Vec<u8>) {
-        let conn = &self.conn;
-        let now = conn.shared.clock.now();
-        conn.record.mark_life(now);
-        conn.record.mark_away(now);
-        conn.open_outbox(Arc::clone(&pending.stream), answer);
-        conn.receive.lock().open(conn, pending.stream, pending.early);
-        conn.record.set_phase(Phase::WebSocket);
-        self.is_open.store(true, Ordering::Release);
-    }
-
-    /// True once the handshake is answered with 101.
-    pub(crate) fn is_accepted(&self) -> bool {
-        self.is_open.load(Ordering::Acquire)
     }
 
     /// The receive half unless somebody waits in it; the keeper's short visits are waited for.
@@ -439,11 +337,7 @@ impl WebSocket {
     /// # Blocking
     /// Until the client has answered or the close deadline cuts it.
     pub(crate) fn finish(&self, code: u16, reason: &'static str) -> Summary {
-        // An end that has come already counts before ours. Whoever waits has nothing left to take.
-        if let Some(mut receive) = self.lock_now() {
-            receive.conclude(&self.conn);
-        }
-        self.conn.start_close(CloseFrame::of_server(code, reason));
+        self.conn.close(CloseFrame::of_server(code, reason));
         let mut receive = self.conn.receive.lock();
         loop {
             receive.discard_inbox();
@@ -455,7 +349,7 @@ impl WebSocket {
         }
         let received = receive.messages_received();
         drop(receive);
-        self.conn.flush();
+        self.conn.outbox.drain();
         let sent = self.conn.outbox.messages_sent();
         let closed = self.closed();
         self.conn.release();
@@ -506,87 +400,5 @@ impl<'a> IntoIterator for &'a WebSocket {
 
     fn into_iter(self) -> Messages<'a> {
         self.messages()
-    }
-}
-
-/// A handle to send on and close one connection from any thread; cheap to clone.
-///
-/// It holds no descriptor: one that is forgotten costs a few hundred bytes, not a socket.
-#[derive(Clone)]
-pub struct Sender {
-    conn: Arc<Connection>,
-}
-
-impl Sender {
-    /// Sends a message whole, as [`WebSocket::send`] does.
-    ///
-    /// # Blocking
-    /// Until there is room in the outbound queue or
-    /// [`send_timeout`](crate::Config::send_timeout) has passed.
-    ///
-    /// # Errors
-    /// As [`WebSocket::send`]; the message comes back with the error.
-    pub fn send(&self, message: impl Into<Message>) -> Result<()> {
-        self.conn.send_message(message.into(), Patience::Wait)
-    }
-
-    /// Sends or queues a message without ever waiting.
-    ///
-    /// # Blocking
-    /// Never.
-    ///
-    /// # Errors
-    /// The message comes back with the error:
-    /// - `QueueFull`: more than the outbound limit would wait for the client.
-    /// - `Closed`: the connection is over or closing.
-    pub fn try_send(&self, message: impl Into<Message>) -> Result<()> {
-        self.conn.send_message(message.into(), Patience::Refuse)
-    }
-
-    /// Begins the closing handshake, as [`WebSocket::close`] does.
-    ///
-    /// # Blocking
-    /// Never.
-    ///
-    /// # Errors
-    /// As [`WebSocket::close`].
-    pub fn close(&self, code: u16, reason: &str) -> Result<()> {
-        self.conn.start_close(CloseFrame::new(code, reason)?);
-        Ok(())
-    }
-
-    /// True once no message can be sent any more, as far as this side has noticed.
-    ///
-    /// # Blocking
-    /// Never.
-    pub fn is_closed(&self) -> bool {
-        self.conn.outbox.is_closing()
-    }
-
-    /// How the connection ended; `None` while it has not.
-    ///
-    /// # Blocking
-    /// Never.
-    pub fn closed(&self) -> Option<Closed> {
-        self.conn.outbox.end().map(|end| end.closed)
-    }
-
-    /// Bytes that are queued because the client has not taken them.
-    ///
-    /// # Blocking
-    /// Never.
-    pub fn queued_bytes(&self) -> usize {
-        self.conn.outbox.queued_bytes()
-    }
-
-    /// The number of the connection.
-    pub fn conn_id(&self) -> u64 {
-        self.conn.id()
-    }
-}
-
-impl fmt::Debug for Sender {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sender(conn-{})", self.conn.id())
     }
 }

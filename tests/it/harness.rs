@@ -375,7 +375,7 @@ impl Client {
     /// Makes the kernel hold little for this client, so that it is slow as soon as it stops
     /// reading.
     pub(crate) fn hold_little(&self) {
-        rustix::net::sockopt::set_socket_recv_buffer_size(&self.stream, 4096).unwrap();
+        rustix::net::sockopt::set_socket_recv_buffer_size(&self.stream, 32 * 1024).unwrap();
     }
 }
 

@@ -5,11 +5,15 @@ mod logbook;
 #[cfg(feature = "cli")]
 mod program;
 
+mod api;
+mod backpressure;
 #[cfg(feature = "cli")]
 mod binary;
+mod close;
 #[cfg(feature = "cli")]
 mod demo;
 mod handshake;
+mod heartbeat;
 mod http;
 mod http_body;
 mod http_head;
@@ -19,10 +23,13 @@ mod http_text;
 mod http_time;
 mod limits;
 mod messages;
+mod protocol;
 mod routes;
 mod security;
 mod smoke;
+mod soak;
 #[cfg(feature = "cli")]
 mod starved;
+mod stop;
 #[cfg(feature = "cli")]
 mod stopping;

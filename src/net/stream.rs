@@ -154,6 +154,14 @@ impl Stream {
         self.shutdown();
     }
 
+    /// Has the kernel give the peer up when it has taken nothing for so long, also after the close.
+    pub(crate) fn limit_unread(&self, time: Duration) {
+        // Zero would mean the kernel's default, which is many minutes.
+        let millis = u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1);
+        // A socket that is already dead refuses the option.
+        let _ = sockopt::set_tcp_user_timeout(&self.fd, millis);
+    }
+
     /// Makes the close of the last owner a reset, so that the peer cannot take what was sent for
     /// the whole.
     pub(crate) fn reset_on_close(&self) {

@@ -28,7 +28,7 @@ const READ_BYTES: usize = 4 * 1024;
 /// Bytes of a response that have to go out within one send deadline.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// How long a client may take to read our last answer before the socket closes.
+/// How long a client is listened to after our last answer, before the socket closes.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// The HTTP side of a connection.
@@ -180,12 +180,13 @@ impl HttpIo {
     /// it still sends is dropped until it ends too (RFC 9112 9.6).
     pub(crate) fn close_gently(&self) {
         self.stream.shutdown_write();
-        self.cut_after(LINGER);
+        // What a slow reader has not taken yet is left to the kernel.
+        self.stream.limit_unread(self.conn.shared.config.send_timeout());
+        let deadline = Deadline::after(LINGER);
         let mut scrap = Vec::with_capacity(READ_BYTES);
-        while let Ok(Received::Bytes(_)) = self.stream.recv_into(&mut scrap, Blocking::Wait) {
+        while self.receive(&mut scrap, deadline).is_ok() {
             scrap.clear();
         }
-        self.conn.record.clear_deadline();
     }
 
     /// Receives more. What is there counts, however late this thread gets to run; but bytes that

@@ -186,3 +186,21 @@ fn a_client_that_reads_a_large_answer_gets_it_all() {
     assert_eq!(client.get("/large").body.len(), 64 << 20);
     assert_eq!(client.get("/").text(), "here");
 }
+
+/// The thread does not wait for a slow reader, but what it has been sent still reaches it.
+#[test]
+fn the_last_answer_outlives_its_connection() {
+    let body = |_: &Request| Response::bytes("text/plain", vec![b'x'; 300_000]);
+    let server = Running::start(Server::builder().route("/body", body));
+    for request in [
+        "GET /body HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        "GET /body HTTP/1.0\r\n\r\n",
+    ] {
+        let mut client = server.connect();
+        client.send(request);
+        eventually("the request is in work", || server.handle.connections() == 1);
+        eventually("the connection is over for the server", || server.handle.connections() == 0);
+        assert_eq!(client.reply().body.len(), 300_000);
+        client.expect_fin();
+    }
+}

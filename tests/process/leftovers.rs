@@ -23,6 +23,8 @@ fn crowd(server: &Running) -> Vec<Client> {
         client.send(bytes);
         clients.push(client);
     }
+    // The last one is answered, or refused, after all others have been accepted.
+    assert!(clients.last_mut().unwrap().receive());
     clients
 }
 

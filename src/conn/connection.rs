@@ -4,9 +4,10 @@
 //! `receive` (held by a waiting handler while it blocks in `recv`; others only ever try it), then
 //! the outbox's send lock, then `watch`. `stream` is taken alone. See `docs/ARCHITECTURE.md`.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -23,6 +24,15 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) poller: Poller,
+    /// Connections given up because the client stopped reading.
+    pub(crate) slow_clients: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(config: Config) -> io::Result<Self> {
+        let (clock, poller) = (Clock::new(), Poller::new()?);
+        Ok(Self { config, clock, poller, slow_clients: AtomicU64::new(0) })
+    }
 }
 
 /// One connection, from its acceptance to its end.

@@ -296,6 +296,7 @@ impl Entry {
             }
             record.set_stuck_since(0);
             log::info!("conn-{}: the client has stopped reading", self.conn.id());
+            self.conn.shared.slow_clients.fetch_add(1, Ordering::Relaxed);
             self.conn.give_up(close_code::TRY_AGAIN, "client too slow");
             return;
         }

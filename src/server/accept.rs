@@ -39,6 +39,7 @@ pub(crate) fn accept_loop(app: &Arc<App>, listener: &Listener, alive: &Alive) {
                 admit(app, stream, is_loopback, alive, &mut complaints);
             }
             Ok(stream) => {
+                app.stats.count_refused();
                 refuse_without_descriptor(&stream);
                 drop(stream);
                 spare.restore();
@@ -98,6 +99,7 @@ fn admit(
 
 /// Answers 503 without a thread; the keeper lets the client read it.
 fn refuse(app: &App, stream: Arc<Stream>) {
+    app.stats.count_refused();
     // A fresh socket takes these few bytes; one that does not is past being told.
     let _ = stream.send(&refusal_bytes(), Blocking::Never);
     stream.shutdown_write();

@@ -7,11 +7,9 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::conn::connection::Shared;
 use crate::conn::keeper::Keeper;
-use crate::conn::record::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Templates;
 use crate::net::ceiling::{hard_ceiling, host_ceiling};
-use crate::net::poll::Poller;
 use crate::route::Handler;
 use crate::route::hosts::Hosts;
 use crate::route::router::Router;
@@ -110,8 +108,7 @@ impl Builder {
         let limit = admitted(self.config.max_connections());
         let failed =
             |error| Error::new(ErrorKind::Io, "cannot start the keeper").with_source(error);
-        let poller = Poller::new().map_err(failed)?;
-        let shared = Arc::new(Shared { config: self.config, clock: Clock::new(), poller });
+        let shared = Arc::new(Shared::new(self.config).map_err(failed)?);
         let app = App {
             router,
             templates: self.templates,

@@ -9,6 +9,7 @@
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -223,6 +224,22 @@ impl Handle {
     /// Never.
     pub fn connections(&self) -> usize {
         self.app.stats.open()
+    }
+
+    /// Clients that were answered 503 because there was no place, thread or descriptor for them.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn refused_clients(&self) -> u64 {
+        self.app.stats.refused()
+    }
+
+    /// WebSocket clients that stopped reading and were closed with 1013.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn slow_clients(&self) -> u64 {
+        self.app.shared.slow_clients.load(Ordering::Relaxed)
     }
 }
 

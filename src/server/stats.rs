@@ -9,6 +9,7 @@ pub(crate) struct Stats {
     limit: usize,
     open: AtomicUsize,
     next_id: AtomicU64,
+    refused: AtomicU64,
     is_stopping: AtomicBool,
 }
 
@@ -18,6 +19,7 @@ impl Stats {
             limit,
             open: AtomicUsize::new(0),
             next_id: AtomicU64::new(1),
+            refused: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
         }
     }
@@ -35,6 +37,16 @@ impl Stats {
     /// The number of the next connection; never given twice.
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts a client that is answered 503.
+    pub(crate) fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Clients that were answered 503.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Takes a place for one connection, if there is one.

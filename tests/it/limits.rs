@@ -45,7 +45,7 @@ fn a_connection_over_the_limit_is_answered_503() {
         handshake.send(Client::handshake_head("/"));
         expect_503(&mut handshake);
     }
-    assert_eq!(server.handle.connections(), 2);
+    assert_eq!((server.handle.connections(), server.handle.refused_clients()), (2, 9));
     assert_eq!(first.get("/").text(), "here");
     socket.send_text("still here");
     assert_eq!(socket.expect_text(), "still here");

@@ -4,8 +4,11 @@
 
 #![allow(missing_docs, reason = "criterion_group! writes a public function")]
 
+mod client;
+
 use std::hint::black_box;
 
+use client::masked_frame;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use landline::internals::{count_messages, parse_one_head};
 
@@ -14,29 +17,6 @@ const HEAD: &[u8] = b"GET /echo?message=hello HTTP/1.1\r\nHost: localhost:8000\r
     Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
     Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate\r\n\
     Connection: keep-alive\r\n\r\n";
-
-/// Masked frames of one kind, one behind the other.
-fn frames(first: u8, payload: &[u8], count: usize) -> Vec<u8> {
-    let mask = [0x12, 0x34, 0x56, 0x78];
-    let mut bytes = Vec::new();
-    for _ in 0..count {
-        bytes.push(first);
-        match payload.len() {
-            length @ 0..=125 => bytes.push(0x80 | length as u8),
-            length @ 126..=65_535 => {
-                bytes.push(0x80 | 126);
-                bytes.extend((length as u16).to_be_bytes());
-            }
-            length => {
-                bytes.push(0x80 | 127);
-                bytes.extend((length as u64).to_be_bytes());
-            }
-        }
-        bytes.extend(mask);
-        bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-    }
-    bytes
-}
 
 fn decode(c: &mut Criterion) {
     let cyrillic = "Съешь же ещё этих мягких французских булок. ".repeat(1500);
@@ -49,7 +29,7 @@ fn decode(c: &mut Criterion) {
     ];
     let mut group = c.benchmark_group("decode");
     for (name, first, payload, count) in cases {
-        let bytes = frames(first, &payload, count);
+        let bytes = masked_frame(first, &payload).repeat(count);
         group.throughput(Throughput::Elements(count as u64));
         group.bench_function(name, |b| {
             let decode = |mut frames: Vec<u8>| count_messages(black_box(&mut frames));

@@ -3,9 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-const HANDSHAKE: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
-    Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+use crate::client;
 
 /// Open connections to one server.
 pub(crate) struct Load {
@@ -14,7 +12,7 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) fn open(address: SocketAddr, connections: usize) -> Self {
-        Self { streams: (0..connections).map(|_| open(address)).collect() }
+        Self { streams: (0..connections).map(|_| client::open(address)).collect() }
     }
 
     /// Echoes at least so many messages; returns how many.
@@ -22,8 +20,9 @@ impl Load {
     /// Every connection gets its messages before the first reply is read, so that the server
     /// always has `connections * in_flight` of them to do.
     pub(crate) fn echo(&mut self, payload: usize, in_flight: usize, messages: usize) -> usize {
-        let request = request(payload).repeat(in_flight);
-        let expected = reply(payload).repeat(in_flight);
+        let payload = vec![b'x'; payload];
+        let request = client::masked_frame(0x81, &payload).repeat(in_flight);
+        let expected = client::plain_frame(0x81, &payload).repeat(in_flight);
         let mut received = vec![0; expected.len()];
         let mut done = 0;
         while done < messages {
@@ -37,48 +36,5 @@ impl Load {
             }
         }
         done
-    }
-}
-
-fn open(address: SocketAddr) -> TcpStream {
-    let mut stream = TcpStream::connect(address).expect("the server listens");
-    stream.set_nodelay(true).expect("a TCP socket");
-    stream.write_all(HANDSHAKE.as_bytes()).expect("a handshake");
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).expect("an answer");
-        answer.push(byte[0]);
-    }
-    stream
-}
-
-fn request(payload: usize) -> Vec<u8> {
-    let mask = [0x12, 0x34, 0x56, 0x78];
-    let mut bytes = vec![0x81];
-    length(&mut bytes, payload, 0x80);
-    bytes.extend(mask);
-    bytes.extend((0..payload).map(|index| b'x' ^ mask[index % 4]));
-    bytes
-}
-
-fn reply(payload: usize) -> Vec<u8> {
-    let mut bytes = vec![0x81];
-    length(&mut bytes, payload, 0);
-    bytes.extend(std::iter::repeat_n(b'x', payload));
-    bytes
-}
-
-fn length(bytes: &mut Vec<u8>, length: usize, masked: u8) {
-    match length {
-        0..=125 => bytes.push(masked | length as u8),
-        126..=65_535 => {
-            bytes.push(masked | 126);
-            bytes.extend((length as u16).to_be_bytes());
-        }
-        _ => {
-            bytes.push(masked | 127);
-            bytes.extend((length as u64).to_be_bytes());
-        }
     }
 }

@@ -10,6 +10,8 @@
 //! `--bench`) it only shows that it works and that every echo is right. Where `taskset` is installed,
 //! server and client get a core each.
 
+#[path = "../client/mod.rs"]
+mod client;
 mod floor;
 mod load;
 mod ours;

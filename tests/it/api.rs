@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use landline::{
-    Bytes, Config, Error, ErrorKind, Message, Request, Response, Result, Sender, Server, Side,
-    Utf8Bytes, WebSocket, accept_websocket, require_websocket,
+    Bytes, Error, ErrorKind, Message, Request, Response, Result, Sender, Server, Side, Utf8Bytes,
+    WebSocket, accept_websocket, require_websocket,
 };
 
-use crate::harness::{Client, Running, echo, eventually, tell, websocket_server};
+use crate::harness::{Client, Running, echo, eventually, patient, tell, websocket_server};
 
 #[test]
 fn a_handler_knows_its_request_its_peer_and_its_number() {
@@ -34,7 +34,7 @@ fn a_handler_knows_its_request_its_peer_and_its_number() {
 
 #[test]
 fn every_kind_of_message_can_be_sent() {
-    let server = websocket_server(Config::default(), |_, ws| {
+    let server = websocket_server(patient(), |_, ws| {
         ws.send("text")?;
         ws.send(String::from("string"))?;
         ws.send(Utf8Bytes::from("shared"))?;
@@ -66,7 +66,7 @@ fn every_kind_of_message_can_be_sent() {
 #[test]
 fn a_message_can_be_sent_by_a_clone_of_a_clone_from_any_thread() {
     let (tell, told) = tell::<Sender>();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         tell.send(ws.sender()?).unwrap();
         ws.wait().map(drop)
     });
@@ -84,7 +84,7 @@ fn a_message_can_be_sent_by_a_clone_of_a_clone_from_any_thread() {
 fn a_room_of_senders_reaches_everybody() {
     let room: Arc<Mutex<HashMap<u64, Sender>>> = Arc::default();
     let members = Arc::clone(&room);
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         members.lock().unwrap().insert(ws.conn_id(), ws.sender()?);
         ws.send("welcome")?;
         for message in ws {
@@ -107,7 +107,7 @@ fn a_room_of_senders_reaches_everybody() {
 
 #[test]
 fn iteration_can_be_left_and_taken_up_again() {
-    let server = websocket_server(Config::default(), |_, ws| {
+    let server = websocket_server(patient(), |_, ws| {
         let first = ws.messages().next().expect("a message")?;
         let rest: Vec<Message> = ws.into_iter().collect::<Result<_>>()?;
         assert_eq!((first.as_text(), rest.len()), (Some("1"), 2));
@@ -126,7 +126,7 @@ fn iteration_can_be_left_and_taken_up_again() {
 #[test]
 fn errors_of_handlers_and_their_own_ends_are_told_apart() {
     let (tell, told) = tell();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         let result = read_number(ws);
         tell.send(result.as_ref().map_err(|error| (error.kind(), error.to_string())).copied())
             .unwrap();
@@ -168,7 +168,7 @@ fn http_and_websocket_take_turns_on_one_connection() {
 #[test]
 fn waiting_in_two_threads_gives_each_message_to_one_of_them() {
     let (tell, told) = tell();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         let counts = thread::scope(|scope| {
             let waits =
                 [(); 2].map(|()| scope.spawn(|| ws.messages().filter(Result::is_ok).count()));
@@ -186,7 +186,7 @@ fn waiting_in_two_threads_gives_each_message_to_one_of_them() {
 #[test]
 fn what_is_shown_in_logs_names_the_connection() {
     let (tell, told) = tell();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         tell.send(format!("{ws:?} {:?}", ws.sender()?)).unwrap();
         eventually("the end", || ws.is_closed());
         tell.send(ws.closed().map(|closed| closed.to_string()).unwrap_or_default()).unwrap();

@@ -9,7 +9,9 @@ use landline::{
     Closed, Config, Error, ErrorKind, Message, Result, Sender, Side, WebSocket, close_code,
 };
 
-use crate::harness::{Client, PATIENCE, Running, Told, echo, eventually, tell, websocket_server};
+use crate::harness::{
+    Client, PATIENCE, Running, Told, echo, eventually, patient, tell, websocket_server,
+};
 
 /// How a handler saw the end: what `wait` said, and the details.
 type Seen = (Result<Option<Message>>, Option<Closed>);
@@ -39,7 +41,7 @@ fn details(closed: Option<Closed>) -> (Side, u16, String, bool) {
 
 #[test]
 fn the_clients_close_is_answered_in_kind() {
-    let (server, told) = one_wait(Config::default());
+    let (server, told) = one_wait(patient());
     let long = "x".repeat(123);
     for (code, reason) in [(1000, ""), (1000, "bye"), (1001, "你好"), (3000, &long), (4999, "")] {
         let mut client = greeted(&server);
@@ -64,7 +66,7 @@ fn the_clients_close_is_answered_in_kind() {
 #[test]
 fn a_close_of_ours_waits_for_its_answer() {
     let (tell, told) = tell();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         ws.close(4000, "over")?;
         ws.close(4001, "no more")?;
         let error = ws.send("late").unwrap_err();
@@ -89,7 +91,7 @@ fn a_close_of_ours_waits_for_its_answer() {
 
 #[test]
 fn closes_that_cross_are_a_clean_end() {
-    let server = websocket_server(Config::default(), |_, ws| {
+    let server = websocket_server(patient(), |_, ws| {
         ws.send("now")?;
         eventually("the client's message", || ws.has_messages());
         ws.close(1000, "ours")
@@ -134,7 +136,9 @@ fn a_client_that_talks_on_instead_of_answering_is_cut_too() {
     assert_eq!(client.expect_close().0, 1000);
     let bytes = Client::frame(0x82, &[7; 60_000]);
     let start = Instant::now();
-    while client.try_send(&bytes) {}
+    while client.try_send(&bytes) {
+        assert!(start.elapsed() < PATIENCE, "it talks and is never cut");
+    }
     assert!(start.elapsed() < PATIENCE, "it was told, not left waiting for room");
     server.becomes_empty();
     server.serves_the_next();
@@ -142,14 +146,13 @@ fn a_client_that_talks_on_instead_of_answering_is_cut_too() {
 
 #[test]
 fn the_way_a_handler_ends_chooses_the_code() {
-    let server = websocket_server(Config::default(), |_, ws| {
-        match ws.wait()?.as_ref().and_then(Message::as_text) {
+    let server =
+        websocket_server(patient(), |_, ws| match ws.wait()?.as_ref().and_then(Message::as_text) {
             Some("fail") => Err(Error::other("the secret is 42")),
             Some("panic") => panic!("the secret is 42"),
             Some("close") => ws.close(3333, "as I like"),
             _ => Ok(()),
-        }
-    });
+        });
     for (said, code, reason) in [
         ("return", 1000, ""),
         ("fail", 1011, "internal error"),
@@ -167,7 +170,7 @@ fn the_way_a_handler_ends_chooses_the_code() {
 #[test]
 fn a_close_from_another_thread_wakes_the_handler() {
     let (tell, told) = tell::<(Sender, Option<Result<Option<Message>>>)>();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         tell.send((ws.sender()?, None)).unwrap();
         tell.send((ws.sender()?, Some(ws.wait()))).unwrap();
         Ok(())
@@ -184,7 +187,7 @@ fn a_close_from_another_thread_wakes_the_handler() {
 
 #[test]
 fn a_lost_connection_is_an_error_with_1006() {
-    let (server, told) = one_wait(Config::default());
+    let (server, told) = one_wait(patient());
     type Leave = fn(Client);
     let ways: [(&str, Leave); 3] = [
         ("end without a close", drop),
@@ -207,7 +210,7 @@ fn a_lost_connection_is_an_error_with_1006() {
 #[test]
 fn messages_before_a_lost_end_are_delivered_first() {
     let (tell, told) = tell();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         ws.send("hello")?;
         eventually("the end", || ws.is_closed());
         assert_eq!(ws.wait()?, Some(Message::from("last words")));
@@ -228,7 +231,7 @@ fn messages_before_a_lost_end_are_delivered_first() {
 
 #[test]
 fn a_close_that_may_not_be_sent_is_not_sent() {
-    let server = websocket_server(Config::default(), |_, ws| {
+    let server = websocket_server(patient(), |_, ws| {
         let sender = ws.sender()?;
         for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535] {
             let error = ws.close(code, "").unwrap_err();
@@ -250,7 +253,7 @@ fn a_close_that_may_not_be_sent_is_not_sent() {
 #[test]
 fn no_frame_stands_behind_the_close_frame() {
     let (tell, told) = tell::<Sender>();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         tell.send(ws.sender()?).unwrap();
         ws.wait().map(drop)
     });
@@ -304,7 +307,7 @@ fn no_frame_stands_behind_the_close_frame() {
 #[test]
 fn what_was_sent_before_the_end_arrives_however_slow_the_client_reads() {
     let (tell, told) = tell::<Sender>();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         let sender = ws.sender()?;
         let mut sent = 0;
         while sender.queued_bytes() < 200_000 {
@@ -369,7 +372,7 @@ fn a_client_that_leaves_and_never_reads_is_cut_in_time() {
 
 #[test]
 fn a_full_inbox_does_not_hide_the_answer_to_our_close() {
-    let config = Config::default().with_inbox_messages(4);
+    let config = patient().with_inbox_messages(4);
     let (go, may_go) = channel::<()>();
     let may_go = Mutex::new(may_go);
     let (tell, told) = tell();
@@ -392,10 +395,36 @@ fn a_full_inbox_does_not_hide_the_answer_to_our_close() {
     go.send(()).unwrap();
     assert_eq!(client.expect_close().0, 1000);
     client.send_close(1000, "");
-    let start = Instant::now();
     client.expect_eof();
-    assert!(start.elapsed() < Config::default().close_timeout(), "the answer was seen");
     assert_eq!(details(told.next()), (Side::Server, 1000, String::new(), true));
+}
+
+#[test]
+fn an_end_waits_for_the_messages_before_it_but_not_for_ever() {
+    let config = Config::default().with_close_timeout(Duration::from_millis(200));
+    let (go, may_go) = channel::<()>();
+    let may_go = Mutex::new(may_go);
+    let (tell, told) = tell();
+    let server = websocket_server(config, move |_, ws: &WebSocket| {
+        may_go.lock().unwrap().recv().unwrap();
+        ws.send("busy")?;
+        may_go.lock().unwrap().recv().unwrap();
+        assert_eq!(ws.wait()?, Some(Message::from("taken late")));
+        assert!(ws.send("answered too late").unwrap_err().is_closed());
+        assert_eq!(ws.wait()?, None);
+        tell.send(ws.closed()).unwrap();
+        Ok(())
+    });
+    let mut client = server.connect();
+    client.send(Client::handshake_head("/ws"));
+    client.send_text("taken late");
+    client.send_close(1000, "bye");
+    go.send(()).unwrap();
+    assert_eq!(client.reply().status, 101);
+    assert_eq!(client.expect_text(), "busy");
+    assert_eq!(client.expect_closed(1000), "bye");
+    go.send(()).unwrap();
+    assert_eq!(details(told.next()), (Side::Client, 1000, "bye".to_owned(), true));
 }
 
 #[test]
@@ -429,7 +458,7 @@ fn a_close_wakes_those_who_wait_for_room() {
 
 #[test]
 fn bytes_behind_the_close_frame_are_ignored() {
-    let server = websocket_server(Config::default(), echo);
+    let server = websocket_server(patient(), echo);
     let mut client = server.websocket("/ws");
     let mut bytes = Client::frame(0x88, &[3, 232]);
     bytes.extend(Client::frame(0x81, b"behind"));

@@ -1,11 +1,11 @@
 //! The opening handshake: what is refused and how, and what a handler may do before it accepts.
 
 use landline::{
-    Config, Cookie, Error, ErrorKind, Origins, Request, Response, Result, Server, WebSocket,
+    Cookie, Error, ErrorKind, Origins, Request, Response, Result, Server, WebSocket,
     accept_websocket, require_websocket,
 };
 
-use crate::harness::{Client, Running, echo, tell, websocket_server};
+use crate::harness::{Client, Running, echo, patient, tell, websocket_server};
 
 /// A handshake on `/ws` in which every line can be replaced.
 const GOOD: &str = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
@@ -284,7 +284,7 @@ fn a_declined_handshake_keeps_what_was_sent_behind_it() {
 #[test]
 fn accept_with_chooses_a_subprotocol_and_adds_headers() {
     let (tell, told) = tell();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         tell.send(ws.subprotocols().to_vec()).unwrap();
         for (protocol, header) in [
             (Some("v3"), ("X-A", "b")),

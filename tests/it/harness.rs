@@ -379,6 +379,14 @@ impl Client {
     }
 }
 
+/// Settings under which nothing ends by time: what has to end at once must not wait for a
+/// deadline to come true.
+pub(crate) fn patient() -> Config {
+    let never = PATIENCE * 10;
+    let config = Config::default().with_close_timeout(never).with_send_timeout(never);
+    config.with_shutdown_grace(never)
+}
+
 /// A server with one WebSocket handler at `/ws` and an echo at `/echo` for the next client.
 pub(crate) fn websocket_server<H>(config: Config, handler: H) -> Running
 where

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use landline::{Closed, Config, Message, Result, Sender, Side, WebSocket};
 
-use crate::harness::{Client, Running, Told, echo, eventually, tell, websocket_server};
+use crate::harness::{Client, Running, Told, echo, eventually, patient, tell, websocket_server};
 
 const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
@@ -117,7 +117,7 @@ fn no_timeout_is_no_end() {
 
 #[test]
 fn pings_are_answered_while_the_handler_is_busy() {
-    let (server, told, go) = busy_server(Config::default());
+    let (server, told, go) = busy_server(patient());
     let mut client = server.websocket("/ws");
     told.next();
     for round in 0..3u8 {
@@ -134,7 +134,7 @@ fn pings_are_answered_while_the_handler_is_busy() {
 
 #[test]
 fn pings_are_answered_while_the_handler_waits_and_pongs_are_ignored() {
-    let server = websocket_server(Config::default(), echo);
+    let server = websocket_server(patient(), echo);
     let mut client = server.websocket("/ws");
     client.send_frame(PONG, b"nobody asked");
     client.send_frame(PING, b"?");
@@ -161,7 +161,7 @@ fn a_busy_handler_can_learn_that_its_client_has_gone() {
         }),
     ];
     for (way, code, leave) in ways {
-        let (server, told, go) = busy_server(Config::default());
+        let (server, told, go) = busy_server(patient());
         let client = server.websocket("/ws");
         let sender = told.next();
         assert!(!sender.is_closed());
@@ -180,7 +180,7 @@ fn a_busy_handler_can_learn_that_its_client_has_gone() {
 #[test]
 fn a_busy_handler_that_asks_for_it_sees_the_end_itself() {
     let (tell, told) = tell();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         ws.send("busy")?;
         eventually("the end", || ws.is_closed());
         tell.send(ws.closed().map(|closed| closed.code())).unwrap();
@@ -234,7 +234,9 @@ fn a_ping_flood_that_reads_nothing_costs_one_pong_and_nobody_else() {
     let mut client = server.websocket("/ws");
     let sender = told.next();
     let pings = Client::frame(PING, &[b'p'; 125]).repeat(1000);
+    let start = Instant::now();
     while client.try_send(&pings) {
+        assert!(start.elapsed() < crate::harness::PATIENCE, "nobody stops it");
         let queued = sender.queued_bytes();
         assert!(queued < 1000, "{queued} bytes of pongs are queued");
     }
@@ -244,8 +246,35 @@ fn a_ping_flood_that_reads_nothing_costs_one_pong_and_nobody_else() {
 }
 
 #[test]
+fn no_close_overtakes_the_answer_that_is_in_work() {
+    let (tell, told) = tell();
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
+        while let Some(message) = ws.wait()? {
+            let start = Instant::now();
+            thread::sleep(Duration::from_millis(5));
+            let sent = ws.send(message);
+            // A machine that sleeps for a whole tick makes this handler one that is away.
+            tell.send((sent.is_ok(), start.elapsed() > Duration::from_millis(80))).unwrap();
+        }
+        Ok(())
+    });
+    for _ in 0..150 {
+        let mut client = server.websocket("/ws");
+        client.send_text("question");
+        client.settle();
+        client.send_close(1000, "");
+        let (is_sent, is_late) = told.next();
+        assert!(is_sent || is_late);
+        if is_sent {
+            assert_eq!(client.expect_text(), "question");
+        }
+        client.expect_closed(1000);
+    }
+}
+
+#[test]
 fn a_handler_that_only_sends_is_a_good_peer() {
-    let server = websocket_server(Config::default(), |_, ws| {
+    let server = websocket_server(patient(), |_, ws| {
         loop {
             if let Err(error) = ws.send("tick") {
                 assert!(error.is_closed());

@@ -5,14 +5,14 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use landline::{Config, ErrorKind, Message, Sender, WebSocket};
+use landline::{ErrorKind, Message, Sender, WebSocket};
 
 use crate::harness::{
-    Client, PATIENCE, Running, echo, eventually, is_held, tell, websocket_server,
+    Client, PATIENCE, Running, echo, eventually, is_held, patient, tell, websocket_server,
 };
 
 fn echo_server() -> Running {
-    websocket_server(Config::default(), echo)
+    websocket_server(patient(), echo)
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn fragments_are_joined_and_control_frames_may_come_between() {
 
 #[test]
 fn sixteen_mebibytes_pass_in_one_frame_and_in_many() {
-    let config = Config::default().with_message_bytes(16 << 20);
+    let config = patient().with_message_bytes(16 << 20);
     let server = websocket_server(config, echo);
     let mut client = server.websocket("/ws");
     let bytes: Vec<u8> = (0..16u32 << 20).map(|index| (index % 253) as u8).collect();
@@ -112,7 +112,7 @@ fn ten_thousand_tiny_fragments_are_one_message() {
 
 #[test]
 fn bad_json_is_an_error_and_the_connection_goes_on() {
-    let server = websocket_server(Config::default(), |_, ws| {
+    let server = websocket_server(patient(), |_, ws| {
         loop {
             match ws.wait_json::<Vec<u32>>() {
                 Ok(Some(numbers)) => ws.send_json(&numbers.iter().sum::<u32>())?,
@@ -137,7 +137,7 @@ fn bad_json_is_an_error_and_the_connection_goes_on() {
 #[test]
 fn read_never_waits() {
     let (tell, told) = tell();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         assert_eq!(ws.read()?, None, "nothing has been sent");
         tell.send("nothing").unwrap();
         eventually("a message", || ws.has_messages());
@@ -168,7 +168,7 @@ fn the_count_is_true_at_the_first_call_and_stays_so() {
     let (tell, told) = tell();
     let (go, may_go) = channel::<()>();
     let may_go = Mutex::new(may_go);
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         ws.send("ready")?;
         may_go.lock().unwrap().recv().unwrap();
         for expected in [500, 500, 500] {
@@ -206,7 +206,7 @@ fn a_close_is_no_message_and_comes_after_those_before_it() {
     let (tell, told) = tell();
     let (go, may_go) = channel::<()>();
     let may_go = Mutex::new(may_go);
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         ws.send("ready")?;
         may_go.lock().unwrap().recv().unwrap();
         tell.send(ws.count_messages()).unwrap();
@@ -242,25 +242,36 @@ fn a_close_is_no_message_and_comes_after_those_before_it() {
 }
 
 #[test]
-fn messages_before_a_close_can_still_be_answered() {
+fn messages_before_the_end_can_still_be_answered() {
     let server = echo_server();
-    let mut client = server.connect();
-    let mut bytes = Client::handshake_head("/ws").into_bytes();
-    for text in ["one", "two", "three"] {
-        bytes.extend(Client::frame(0x81, text.as_bytes()));
+    let ends = [
+        (Client::frame(0x88, &[3, 232]), Some(1000)),
+        (Client::frame(0x83, b""), Some(1002)),
+        (Vec::new(), None),
+    ];
+    for (end, code) in ends {
+        let mut client = server.connect();
+        let mut bytes = Client::handshake_head("/ws").into_bytes();
+        for text in ["one", "two", "three"] {
+            bytes.extend(Client::frame(0x81, text.as_bytes()));
+        }
+        bytes.extend(end);
+        client.send(bytes);
+        client.finish();
+        assert_eq!(client.reply().status, 101);
+        for text in ["one", "two", "three"] {
+            assert_eq!(client.expect_text(), text);
+        }
+        if let Some(code) = code {
+            assert_eq!(client.expect_close().0, code);
+        }
+        client.expect_eof();
     }
-    bytes.extend(Client::frame(0x88, &[3, 232]));
-    client.send(bytes);
-    assert_eq!(client.reply().status, 101);
-    for text in ["one", "two", "three"] {
-        assert_eq!(client.expect_text(), text);
-    }
-    client.expect_closed(1000);
 }
 
 #[test]
 fn a_timeout_a_message_and_the_end_are_three_things() {
-    let server = websocket_server(Config::default(), |_, ws| {
+    let server = websocket_server(patient(), |_, ws| {
         let start = Instant::now();
         let error = ws.wait_timeout(Duration::from_millis(30)).unwrap_err();
         assert!(error.is_timeout() && start.elapsed() >= Duration::from_millis(30));
@@ -289,7 +300,7 @@ fn flood(client: &Client, bytes: Vec<u8>) -> thread::JoinHandle<()> {
 
 #[test]
 fn no_flood_outlasts_a_timeout_or_holds_up_a_read() {
-    let server = websocket_server(Config::default(), |_, ws| {
+    let server = websocket_server(patient(), |_, ws| {
         ws.send("ready")?;
         for _ in 0..3 {
             let start = Instant::now();
@@ -318,7 +329,7 @@ fn no_flood_outlasts_a_timeout_or_holds_up_a_read() {
 
 #[test]
 fn a_deadline_is_absolute_while_a_message_trickles_in() {
-    let server = websocket_server(Config::default(), |_, ws| {
+    let server = websocket_server(patient(), |_, ws| {
         ws.send("ready")?;
         assert!(ws.wait_timeout(Duration::from_millis(50)).unwrap_err().is_timeout());
         ws.send("timeout")?;
@@ -342,7 +353,7 @@ fn a_deadline_is_absolute_while_a_message_trickles_in() {
 #[test]
 fn another_threads_send_arrives_while_the_handler_waits() {
     let (tell, told) = tell::<Sender>();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         tell.send(ws.sender()?).unwrap();
         let message = ws.wait()?;
         assert_eq!(message, Some(Message::from("enough")));
@@ -361,7 +372,7 @@ fn another_threads_send_arrives_while_the_handler_waits() {
 #[test]
 fn sends_of_eight_threads_stay_whole_and_in_their_order() {
     let (tell, told) = tell::<Sender>();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         tell.send(ws.sender()?).unwrap();
         assert_eq!(ws.wait()?, None);
         Ok(())
@@ -396,7 +407,7 @@ fn sends_of_eight_threads_stay_whole_and_in_their_order() {
 
 #[test]
 fn nobody_waits_for_a_thread_that_waits() {
-    let server = websocket_server(Config::default(), |_, ws| {
+    let server = websocket_server(patient(), |_, ws| {
         thread::scope(|scope| {
             let waiting = scope.spawn(|| ws.wait());
             // Sooner or later the other thread waits inside; these must return before and after.
@@ -422,7 +433,7 @@ fn nobody_waits_for_a_thread_that_waits() {
 #[test]
 fn a_forgotten_sender_holds_no_descriptor_and_says_closed() {
     let (tell, told) = tell::<Sender>();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         tell.send(ws.sender()?).unwrap();
         ws.wait().map(drop)
     });
@@ -449,7 +460,7 @@ fn a_forgotten_sender_holds_no_descriptor_and_says_closed() {
 #[test]
 fn a_forgotten_sender_holds_no_messages() {
     let (tell, told) = tell::<Sender>();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         tell.send(ws.sender()?).unwrap();
         eventually("the end", || ws.is_closed());
         Ok(())

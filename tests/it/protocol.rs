@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use landline::{Config, ErrorKind, Side, WebSocket, close_code};
 
-use crate::harness::{Client, PATIENCE, Running, Told, tell, websocket_server};
+use crate::harness::{Client, PATIENCE, Running, Told, patient, tell, websocket_server};
 
 /// What a handler learns of the end: kinds of the error and its cause, code, who, clean or not.
 type Seen = (ErrorKind, String, u16, Side, bool);
@@ -52,7 +52,7 @@ fn header(first: u8, second: u8, rest: &[u8]) -> Vec<u8> {
 
 #[test]
 fn broken_frames_are_closed_with_1002() {
-    let (server, told) = watched(Config::default());
+    let (server, told) = watched(patient());
     let mut rows = vec![
         ("unmasked text", b"\x81\x02hi".to_vec()),
         ("unmasked empty text", b"\x81\x00".to_vec()),
@@ -90,7 +90,7 @@ fn broken_frames_are_closed_with_1002() {
 
 #[test]
 fn the_valid_neighbours_of_broken_frames_are_fine() {
-    let (server, _told) = watched(Config::default());
+    let (server, _told) = watched(patient());
     let mut client = server.websocket("/ws");
     for opcode in [0x89, 0x8a] {
         client.send_frame(opcode, [0; 125]);
@@ -113,7 +113,7 @@ fn the_valid_neighbours_of_broken_frames_are_fine() {
 
 #[test]
 fn a_violation_is_noticed_at_the_first_byte_that_shows_it() {
-    let (server, told) = watched(Config::default());
+    let (server, told) = watched(patient());
     for (what, bytes, code) in [
         ("an opcode, before the rest of the header", &[0x83, 0x80][..], 1002),
         ("no mask, before the length", &[0x82, 0x7f], 1002),
@@ -130,7 +130,7 @@ fn a_violation_is_noticed_at_the_first_byte_that_shows_it() {
 
 #[test]
 fn text_that_is_not_utf8_is_closed_with_1007() {
-    let (server, told) = watched(Config::default());
+    let (server, told) = watched(patient());
     let rows = [
         ("a lone continuation byte", Client::frame(0x81, b"\x80")),
         ("a character cut at the end", Client::frame(0x81, b"a\xe4\xbd")),
@@ -153,7 +153,7 @@ fn text_that_is_not_utf8_is_closed_with_1007() {
 
 #[test]
 fn what_is_too_big_is_closed_with_1009_at_its_header() {
-    let (server, told) = watched(Config::default().with_message_bytes(1000));
+    let (server, told) = watched(patient().with_message_bytes(1000));
     let rows = [
         ("one byte too many", header(0x82, 0xfe, &1001u16.to_be_bytes())),
         ("a length of 2^62", header(0x82, 0xff, &[0x40, 0, 0, 0, 0, 0, 0, 0])),
@@ -181,7 +181,7 @@ fn what_is_too_big_is_closed_with_1009_at_its_header() {
 
 #[test]
 fn the_cause_of_the_end_is_told_to_the_handler() {
-    let (server, told) = watched(Config::default().with_message_bytes(1000));
+    let (server, told) = watched(patient().with_message_bytes(1000));
     for (bytes, cause) in [
         (Client::frame(0x83, b""), "unknown opcode"),
         (Client::frame(0x81, b"\xff"), "not UTF-8"),
@@ -197,7 +197,7 @@ fn the_cause_of_the_end_is_told_to_the_handler() {
 
 #[test]
 fn a_client_that_talks_on_after_its_violation_can_still_read_why() {
-    let (server, told) = watched(Config::default());
+    let (server, told) = watched(patient());
     let mut client = server.websocket("/ws");
     client.send(Client::frame(0x83, b""));
     let bytes = vec![0; 1 << 20];
@@ -220,8 +220,10 @@ fn a_client_that_never_stops_talking_is_dropped_in_time() {
     let bytes = vec![0; 1 << 16];
     let start = Instant::now();
     let mut stream = client.stream.try_clone().unwrap();
-    let talker =
-        thread::spawn(move || while std::io::Write::write_all(&mut stream, &bytes).is_ok() {});
+    let talker = thread::spawn(move || {
+        let talks_on = || start.elapsed() < PATIENCE;
+        while talks_on() && std::io::Write::write_all(&mut stream, &bytes).is_ok() {}
+    });
     assert_eq!(client.expect_close().0, 1002);
     talker.join().unwrap();
     assert!(start.elapsed() < PATIENCE, "it was not left waiting for room");
@@ -253,7 +255,7 @@ fn a_violator_that_stays_silent_is_dropped_in_time_even_if_the_handler_is_busy()
 #[test]
 fn messages_before_a_violation_are_delivered() {
     let (tell, told) = tell();
-    let server = websocket_server(Config::default(), move |_, ws: &WebSocket| {
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         let mut texts = Vec::new();
         let end = loop {
             match ws.wait() {

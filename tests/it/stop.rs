@@ -7,11 +7,9 @@ use std::time::{Duration, Instant};
 
 use landline::{Config, Message, Response, Server, WebSocket, require_websocket};
 
-use crate::harness::{Client, PATIENCE, Running, Told, echo, eventually, tell, websocket_server};
-
-fn patient() -> Config {
-    Config::default().with_shutdown_grace(PATIENCE * 10)
-}
+use crate::harness::{
+    Client, PATIENCE, Running, Told, echo, eventually, patient, tell, websocket_server,
+};
 
 #[test]
 fn a_hundred_clients_are_told_at_the_same_time() {

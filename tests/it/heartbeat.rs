@@ -251,6 +251,7 @@ fn no_close_overtakes_the_answer_that_is_in_work() {
     let server = websocket_server(patient(), move |_, ws: &WebSocket| {
         while let Some(message) = ws.wait()? {
             let start = Instant::now();
+            tell.send((true, true)).unwrap();
             thread::sleep(Duration::from_millis(5));
             let sent = ws.send(message);
             // A machine that sleeps for a whole tick makes this handler one that is away.
@@ -261,7 +262,7 @@ fn no_close_overtakes_the_answer_that_is_in_work() {
     for _ in 0..150 {
         let mut client = server.websocket("/ws");
         client.send_text("question");
-        client.settle();
+        told.next();
         client.send_close(1000, "");
         let (is_sent, is_late) = told.next();
         assert!(is_sent || is_late);
@@ -270,6 +271,26 @@ fn no_close_overtakes_the_answer_that_is_in_work() {
         }
         client.expect_closed(1000);
     }
+}
+
+#[test]
+fn an_end_that_was_read_unnoticed_is_answered_for_a_busy_handler() {
+    let (go, may_go) = channel::<()>();
+    let may_go = Mutex::new(may_go);
+    let server = websocket_server(patient(), move |_, ws: &WebSocket| {
+        ws.send("ready")?;
+        may_go.lock().unwrap().recv().unwrap();
+        assert_eq!(ws.count_messages(), 0, "a close is no message");
+        may_go.lock().unwrap().recv().unwrap();
+        Ok(())
+    });
+    let mut client = server.websocket("/ws");
+    assert_eq!(client.expect_text(), "ready");
+    client.send_close(1000, "bye");
+    client.settle();
+    go.send(()).unwrap();
+    assert_eq!(client.expect_closed(1000), "bye");
+    go.send(()).unwrap();
 }
 
 #[test]

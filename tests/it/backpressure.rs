@@ -205,7 +205,7 @@ fn pongs_pass_a_full_queue_and_a_close_ends_it() {
     assert_eq!(pongs.last(), Some(&vec![99]), "of many pongs the last one goes out");
     assert!(pongs.len() < 50, "{} pongs were queued", pongs.len());
     client.send_close(1000, "");
-    client.expect_eof();
+    client.expect_fin();
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn the_clients_close_is_answered_in_kind() {
     let mut client = greeted(&server);
     client.send_frame(0x88, b"");
     assert_eq!(client.next_frame().payload, b"", "an empty close is answered with one");
-    client.expect_eof();
+    client.expect_fin();
     let (outcome, closed) = told.next();
     assert_eq!(outcome.unwrap(), None);
     let nothing = (Side::Client, close_code::NONE, String::new(), true);
@@ -85,7 +85,7 @@ fn a_close_of_ours_waits_for_its_answer() {
     client.send_frame(0x89, b"?");
     assert!(told.is_silent(), "the handler waits for the answer");
     client.send_close(4002, "mine");
-    client.expect_eof();
+    client.expect_fin();
     assert_eq!(details(told.next()), (Side::Server, 4000, "over".to_owned(), true));
 }
 
@@ -102,7 +102,7 @@ fn closes_that_cross_are_a_clean_end() {
     client.send_close(1001, "theirs");
     let (code, _) = client.expect_close();
     assert!(code == 1000 || code == 1001);
-    client.expect_eof();
+    client.expect_fin();
     server.becomes_empty();
 }
 
@@ -298,7 +298,7 @@ fn no_frame_stands_behind_the_close_frame() {
         if round % 2 == 0 {
             client.send_close(1000, "");
         }
-        client.expect_eof();
+        client.expect_fin();
         let sent: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
         assert_eq!(sent, received, "what was taken for sending stands before the close");
     }
@@ -343,7 +343,7 @@ fn what_was_sent_before_the_end_arrives_however_slow_the_client_reads() {
         if is_ours {
             client.send_close(1000, "");
         }
-        client.expect_eof();
+        client.expect_fin();
     }
     server.becomes_empty();
 }
@@ -395,7 +395,7 @@ fn a_full_inbox_does_not_hide_the_answer_to_our_close() {
     go.send(()).unwrap();
     assert_eq!(client.expect_close().0, 1000);
     client.send_close(1000, "");
-    client.expect_eof();
+    client.expect_fin();
     assert_eq!(details(told.next()), (Side::Server, 1000, String::new(), true));
 }
 

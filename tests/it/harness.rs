@@ -283,7 +283,7 @@ impl Client {
         }
     }
 
-    /// Receives the end of the stream, and nothing before it.
+    /// Receives the end of the stream, be it a reset, and nothing before it.
     pub(crate) fn expect_end(&mut self) {
         while self.receive() {}
         assert!(self.buffer.is_empty(), "more came before the end: {:?}", self.shown());
@@ -326,24 +326,11 @@ impl Client {
         reply
     }
 
-    /// Receives an orderly end of the stream: nothing before it, and no reset.
-    pub(crate) fn expect_eof(&mut self) {
-        let mut bytes = [0; 1024];
-        while self.buffer.is_empty() {
-            match self.stream.read(&mut bytes) {
-                Ok(0) => return,
-                Ok(count) => self.buffer.extend_from_slice(&bytes[..count]),
-                Err(error) => panic!("the stream did not end in good order: {error}"),
-            }
-        }
-        panic!("more came before the end: {:?}", self.shown());
-    }
-
     /// Receives a close frame with this code, then an orderly end; returns the reason.
     pub(crate) fn expect_closed(&mut self, code: u16) -> String {
         let (received, reason) = self.expect_close();
         assert_eq!(received, code, "close reason {reason:?}");
-        self.expect_eof();
+        self.expect_fin();
         reason
     }
 
@@ -351,7 +338,7 @@ impl Client {
     pub(crate) fn answer_close(&mut self) -> (u16, String) {
         let (code, reason) = self.expect_close();
         self.send_close(code, "");
-        self.expect_eof();
+        self.expect_fin();
         (code, reason)
     }
 

@@ -321,6 +321,6 @@ fn a_handler_that_only_sends_is_a_good_peer() {
             break;
         }
     }
-    client.expect_eof();
+    client.expect_fin();
     server.becomes_empty();
 }

@@ -265,7 +265,7 @@ fn messages_before_the_end_can_still_be_answered() {
         if let Some(code) = code {
             assert_eq!(client.expect_close().0, code);
         }
-        client.expect_eof();
+        client.expect_fin();
     }
 }
 

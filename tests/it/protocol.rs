@@ -39,7 +39,7 @@ fn expect_refused(server: &Running, told: &Told<Seen>, what: &str, bytes: &[u8],
     let (received, reason) = client.expect_close();
     assert_eq!(received, code, "{what}: {reason}");
     assert!(!reason.is_empty() && reason.is_ascii(), "{what}: {reason}");
-    client.expect_eof();
+    client.expect_fin();
     let (kind, chain, closed, by, is_clean) = told.next();
     assert_eq!((kind, closed, by, is_clean), (ErrorKind::Closed, code, Side::Server, false));
     assert!(chain.contains(&code.to_string()), "{what}: {chain}");
@@ -205,7 +205,7 @@ fn a_client_that_talks_on_after_its_violation_can_still_read_why() {
         client.send(&bytes);
     }
     assert_eq!(client.expect_close().0, close_code::PROTOCOL);
-    client.expect_eof();
+    client.expect_fin();
     assert_eq!(told.next().2, 1002);
     drop(client);
     server.becomes_empty();
@@ -245,7 +245,7 @@ fn a_violator_that_stays_silent_is_dropped_in_time_even_if_the_handler_is_busy()
     assert_eq!(client.expect_text(), "busy");
     client.send(Client::frame(0x83, b""));
     assert_eq!(client.expect_close().0, 1002);
-    client.expect_eof();
+    client.expect_fin();
     server.becomes_empty();
     let mut byte = [0];
     let rest = client.stream.read(&mut byte);
@@ -271,6 +271,6 @@ fn messages_before_a_violation_are_delivered() {
         [Client::frame(0x81, b"one"), Client::frame(0x81, b"two"), vec![0x83, 0x80]].concat(),
     );
     assert_eq!(client.expect_close().0, 1002);
-    client.expect_eof();
+    client.expect_fin();
     assert_eq!(told.next(), (vec!["one".to_owned(), "two".to_owned()], true));
 }

@@ -31,7 +31,7 @@ fn a_hundred_clients_are_told_at_the_same_time() {
         client.send_close(1001, "");
     }
     for client in &mut clients {
-        client.expect_eof();
+        client.expect_fin();
     }
     server.join().unwrap();
     for _ in 0..100 {
@@ -165,7 +165,7 @@ fn a_handshake_during_the_stop_is_refused() {
     assert!(!told || half.reply().status == 503);
     drop((slow, half));
     open.send_close(1001, "");
-    open.expect_eof();
+    open.expect_fin();
     server.join().unwrap();
 }
 

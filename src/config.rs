@@ -106,7 +106,8 @@ settings! {
     /// cut. `None` pings without ever giving up. Default 20 s.
     ping_timeout / with_ping_timeout: Option<Duration> = Some(Duration::from_secs(20));
 
-    /// Time for the peer to answer our close frame. Reached: cut, counted as unclean. Default 5 s.
+    /// Time for the peer to answer our close frame; if bytes are queued before it, `send_timeout`
+    /// is added. Reached: cut, counted as unclean. Default 5 s.
     close_timeout / with_close_timeout: Duration = Duration::from_secs(5);
 
     /// Time that open connections get to end when the server stops. Reached: cut. Default 10 s.

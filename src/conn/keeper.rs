@@ -342,7 +342,13 @@ impl Entry {
             }
             return;
         }
-        let Some(timeout) = conn.shared.config.ping_timeout() else { return };
+        let Some(timeout) = conn.shared.config.ping_timeout() else {
+            // Nobody is given up, so the next ping may be due.
+            if now.saturating_sub(self.pinged_at) >= millis(interval) {
+                self.pinged_at = 0;
+            }
+            return;
+        };
         if now.saturating_sub(self.pinged_at) < millis(timeout) {
             return;
         }

@@ -400,7 +400,11 @@ impl Connection {
         state.queue.push(HeaderBytes::new(FrameKind::Close, payload.len()), payload, 0);
         state.close_sent = Some(frame);
         self.flush_locked(state);
-        let timeout = self.shared.config.close_timeout();
+        let mut timeout = self.shared.config.close_timeout();
+        if !state.queue.is_empty() {
+            // The peer cannot answer before it has taken what is queued.
+            timeout = timeout.saturating_add(self.shared.config.send_timeout());
+        }
         self.record.set_close_by(self.shared.clock.after(timeout));
     }
 

@@ -62,7 +62,8 @@ settings! {
     head_lines / with_head_lines: usize = 100;
 
     /// Time for a whole request head, counted from its first byte (for the first request of a
-    /// connection: from its start). Reached: 408. Default 10 s.
+    /// connection: from its start). Reached: 408, or without a word if nothing has come at all.
+    /// Default 10 s.
     head_timeout / with_head_timeout: Duration = Duration::from_secs(10);
 
     /// Longest request body in bytes, after decoding of chunks. Reached: 413. Default 1 MiB.
@@ -72,8 +73,8 @@ settings! {
     /// Default 30 s.
     body_timeout / with_body_timeout: Duration = Duration::from_secs(30);
 
-    /// How long an HTTP connection may stay open without a request. Reached: closed without a
-    /// word. Default 60 s.
+    /// How long an HTTP connection may stay open between two requests (before the first one,
+    /// `head_timeout` counts). Reached: closed without a word. Default 60 s.
     keep_alive / with_keep_alive: Duration = Duration::from_secs(60);
 
     /// Longest message from a WebSocket client in bytes, all fragments together. Reached: close
@@ -81,7 +82,8 @@ settings! {
     message_bytes / with_message_bytes: usize = 1024 * 1024;
 
     /// Messages that may wait for a busy handler. Reached: reading pauses, so the client feels
-    /// back-pressure; nothing is lost. Default 64.
+    /// back-pressure; nothing is lost. What one read of up to 64 KiB brought is taken whole.
+    /// Default 64.
     inbox_messages / with_inbox_messages: usize = 64;
 
     /// Bytes of messages that may wait for a busy handler (a message counts its payload and a
@@ -122,6 +124,11 @@ settings! {
     /// (descriptors, threads and memory maps, less a reserve), and a number never goes beyond what
     /// the memory maps allow. Reached: 503 with `Retry-After`. Default `None`.
     max_connections / with_max_connections: Option<usize> = None;
+
+    /// Most open connections of one client address (of one /64 for IPv6); `None` sets no limit,
+    /// which is right behind a proxy, where all clients have its address. Reached: 503 with
+    /// `Retry-After`. Default `None`.
+    max_connections_per_address / with_max_connections_per_address: Option<usize> = None;
 }
 
 #[cfg(test)]

@@ -34,8 +34,6 @@ pub enum ErrorKind {
     Protocol,
     /// A bounded queue had no room and the call was not allowed to wait; nothing was queued.
     QueueFull,
-    /// A relay of the hub could not pass a message on.
-    Relay,
     /// The deadline of this call passed; the connection may still be usable.
     Timeout,
     /// Bytes that must be UTF-8 are not.

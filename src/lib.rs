@@ -44,8 +44,9 @@
 //! # What can block
 //! A handler runs on the thread of its connection and may block as it likes: meanwhile one more
 //! thread, the keeper, answers pings, takes messages in, sends what is queued and enforces every
-//! deadline. No call of this crate waits for a peer without a deadline, except
-//! [`WebSocket::wait`], which ends when the connection does.
+//! deadline. No call of this crate waits for a peer without a deadline, except those that wait
+//! for a message ([`WebSocket::wait`], [`WebSocket::wait_json`], iteration), which end when the
+//! connection does.
 
 mod config;
 mod conn;

@@ -25,7 +25,6 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::conn::connection::{Connection, Shared};
-use crate::conn::receive::Until;
 use crate::conn::record::{Phase, millis};
 use crate::net::poll::{Interest, Ready};
 use crate::net::stream::{Blocking, Received, Stream};
@@ -35,9 +34,6 @@ use crate::ws::encoded::FrameKind;
 
 /// How often every connection is looked at.
 const TICK: Duration = Duration::from_millis(100);
-
-/// Most reads for one busy handler before the others get their turn.
-const READS_PER_TURN: usize = 16;
 
 /// How long a refused client may take to read its answer.
 const LINGER: Duration = Duration::from_secs(2);
@@ -90,6 +86,7 @@ impl Keeper {
             mail: Arc::clone(&mail),
             entries: HashMap::new(),
             order: Order::Run as u8,
+            next_tick: 0,
             last_tick: 0,
             away_before: 0,
         };
@@ -151,6 +148,7 @@ struct Work {
     entries: HashMap<u64, Entry>,
     /// The order that was obeyed last.
     order: u8,
+    next_tick: u64,
     last_tick: u64,
     /// The tick before the last.
     away_before: u64,
@@ -159,33 +157,39 @@ struct Work {
 impl Work {
     fn run(mut self) {
         let mut ready = Vec::new();
-        let mut next_tick = 0;
         while !self.mail.is_dismissed.load(Ordering::SeqCst) {
-            let time = self.time_to_wait(next_tick);
+            let time = self.time_to_wait();
             if let Err(error) = self.shared.poller.wait(time, &mut ready) {
                 log::error!("keeper: cannot wait for events: {error}");
                 thread::sleep(TICK);
             }
-            let now = self.shared.clock.advance();
             self.welcome();
+            self.look_up();
             for ready in ready.drain(..) {
                 self.serve(ready);
+                // Sockets that keep this thread busy must not hold up the time of the others.
+                self.look_up();
             }
-            let order = self.mail.order.load(Ordering::SeqCst);
-            if now >= next_tick {
-                self.away_before = std::mem::replace(&mut self.last_tick, now);
-                next_tick = now + millis(TICK);
-            } else if order == self.order {
-                continue;
-            }
-            // A new order does not wait for the next tick: a short grace is over by then.
-            self.order = order;
-            self.tick(now);
         }
     }
 
+    /// Moves the clock, and looks at every connection if a tick or a new order is due.
+    fn look_up(&mut self) {
+        let now = self.shared.clock.advance();
+        let order = self.mail.order.load(Ordering::SeqCst);
+        if now >= self.next_tick {
+            self.away_before = std::mem::replace(&mut self.last_tick, now);
+            self.next_tick = now + millis(TICK);
+        } else if order == self.order {
+            return;
+        }
+        // A new order does not wait for the next tick: a short grace is over by then.
+        self.order = order;
+        self.tick(now);
+    }
+
     /// Until the next tick, or without end while there is nobody to look after.
-    fn time_to_wait(&self, next_tick: u64) -> Option<Duration> {
+    fn time_to_wait(&self) -> Option<Duration> {
         if self.entries.is_empty() {
             self.mail.is_asleep.store(true, Ordering::SeqCst);
             let nobody = self.mail.arrivals.lock().is_empty();
@@ -194,7 +198,7 @@ impl Work {
             }
             self.mail.is_asleep.store(false, Ordering::SeqCst);
         }
-        Some(Duration::from_millis(next_tick.saturating_sub(self.shared.clock.now())))
+        Some(Duration::from_millis(self.next_tick.saturating_sub(self.shared.clock.now())))
     }
 
     fn welcome(&mut self) {
@@ -295,9 +299,7 @@ impl Entry {
                 return;
             }
             record.set_stuck_since(0);
-            log::info!("conn-{}: the client has stopped reading", self.conn.id());
-            self.conn.shared.slow_clients.fetch_add(1, Ordering::Relaxed);
-            self.conn.give_up(close_code::TRY_AGAIN, "client too slow");
+            self.conn.give_up_slow();
             return;
         }
         self.conclude(now, away_before);
@@ -375,15 +377,12 @@ fn is_away(conn: &Connection, before: u64) -> bool {
 fn read_for(conn: &Arc<Connection>, stream: &Stream) {
     // Locked means that the handler, or somebody asking for it, reads by itself.
     let Some(mut receive) = conn.receive.try_lock() else { return };
-    for _ in 0..READS_PER_TURN {
-        if receive.is_full(conn) {
-            conn.record.set_paused(true);
-            return;
-        }
-        if !receive.fill(conn, Until::Now) {
-            break;
-        }
+    if receive.is_full(conn) {
+        conn.record.set_paused(true);
+        return;
     }
+    // One read a turn: whoever sends much comes again when the others have had theirs.
+    receive.fill_for_keeper(conn);
     if !receive.has_ended() {
         conn.watch_read(stream);
     }

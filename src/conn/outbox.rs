@@ -12,6 +12,7 @@
 
 use std::io::{self, ErrorKind as IoErrorKind, IoSlice};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -20,7 +21,7 @@ use crate::conn::queue::SendQueue;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::stream::{Blocking, MAX_SLICES, Stream};
-use crate::ws::close::{CloseFrame, Closed, Side, Violation};
+use crate::ws::close::{CloseFrame, Closed, Side, Violation, close_code};
 use crate::ws::encoded::{FrameKind, HeaderBytes, MAX_HEADER_BYTES};
 use crate::ws::{Bytes, Message};
 
@@ -205,7 +206,7 @@ impl Connection {
         let kind = FrameKind::of(&message);
         let header = HeaderBytes::new(kind, message.len());
         let mut state = self.outbox.state.lock();
-        let mut deadline = None;
+        let mut waiting_since = None;
         loop {
             if let Some(error) = state.refusal() {
                 return Err(error.with_returned(message));
@@ -228,11 +229,39 @@ impl Connection {
                 return Err(Error::new(ErrorKind::QueueFull, text).with_returned(message));
             }
             let timeout = self.shared.config.send_timeout();
-            let deadline = *deadline.get_or_insert_with(|| Deadline::after(timeout));
-            if !wait_for_room(&self.outbox.room, &mut state, deadline) {
-                let text = format!("the client took too little in {timeout:?} to make room");
-                return Err(Error::new(ErrorKind::Timeout, text).with_returned(message));
+            let (deadline, stuck_since) = *waiting_since
+                .get_or_insert_with(|| (Deadline::after(timeout), self.record.stuck_since()));
+            if wait_for_room(&self.outbox.room, &mut state, deadline) {
+                continue;
             }
+            // The kernel may take more long before it says so.
+            self.flush_locked(&mut state);
+            if state.queue.is_empty() || state.queue.bytes() + frame_bytes <= self.outbox.limit {
+                continue;
+            }
+            if self.record.stuck_since() == stuck_since {
+                drop(state);
+                self.give_up_slow();
+                return Err(self.end_error().with_returned(message));
+            }
+            let text = format!("the client took too little in {timeout:?} to make room");
+            return Err(Error::new(ErrorKind::Timeout, text).with_returned(message));
+        }
+    }
+
+    /// Gives up a client that has taken nothing for the whole send deadline.
+    pub(crate) fn give_up_slow(&self) {
+        if self.give_up(close_code::TRY_AGAIN, "client too slow") {
+            log::info!("conn-{} {}: the client has stopped reading", self.id(), self.peer());
+            self.shared.slow_clients.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The error for a call on a connection that is over.
+    pub(crate) fn end_error(&self) -> Error {
+        match self.outbox.end() {
+            Some(end) => end.to_error(),
+            None => Error::new(ErrorKind::Closed, "the connection is over"),
         }
     }
 
@@ -268,8 +297,13 @@ impl Connection {
     /// Sends a ping or pong without ever waiting.
     pub(crate) fn send_control(&self, kind: FrameKind, payload: &[u8]) {
         let mut state = self.outbox.state.lock();
-        if state.refusal().is_none() {
-            state.queue.push_control(kind, payload);
+        if state.refusal().is_some() {
+            return;
+        }
+        let is_first = state.queue.is_empty();
+        state.queue.push_control(kind, payload);
+        if is_first {
+            // Behind something else it goes when the keeper is told that the socket can take it.
             self.flush_locked(&mut state);
         }
     }
@@ -352,10 +386,12 @@ impl Connection {
         self.outbox.room.notify_all();
     }
 
-    /// Gives a connection up: says why as far as the peer still listens, then cuts it.
-    pub(crate) fn give_up(&self, code: u16, reason: &'static str) {
+    /// Gives a connection up: says why as far as the peer still listens, then cuts it. False if
+    /// it was over already.
+    pub(crate) fn give_up(&self, code: u16, reason: &'static str) -> bool {
         let mut state = self.outbox.state.lock();
-        if state.end.is_none() {
+        let is_news = state.end.is_none();
+        if is_news {
             let frame = CloseFrame::of_server(code, reason);
             let closed = match &state.close_sent {
                 Some(ours) => Closed::from_frame(Side::Server, ours, false),
@@ -374,6 +410,7 @@ impl Connection {
         if !is_flushed && let Some(stream) = self.stream() {
             stream.cut();
         }
+        is_news
     }
 
     /// Ends the connection without another word.
@@ -399,6 +436,7 @@ impl Connection {
         let payload = Bytes::from(frame.payload());
         state.queue.push(HeaderBytes::new(FrameKind::Close, payload.len()), payload, 0);
         state.close_sent = Some(frame);
+        self.record.mark_closing();
         self.flush_locked(state);
         let mut timeout = self.shared.config.close_timeout();
         if !state.queue.is_empty() {

@@ -77,6 +77,9 @@ pub(crate) struct Receive {
     ending: Option<Ending>,
     messages_received: u64,
     bytes_received: u64,
+    /// Of the pings of one read only the last is answered, by who reads (RFC 6455 5.5.3).
+    answers_last_ping: bool,
+    last_ping: Option<Vec<u8>>,
 }
 
 impl Receive {
@@ -92,6 +95,8 @@ impl Receive {
             ending: None,
             messages_received: 0,
             bytes_received: 0,
+            answers_last_ping: false,
+            last_ping: None,
         }
     }
 
@@ -165,6 +170,18 @@ impl Receive {
                 Some(left) => Some(left.saturating_sub(self.bytes_received - before)),
             };
         }
+    }
+
+    /// One read of the keeper: of many pings only the last is answered, so that a flood of them
+    /// costs the others no time. False if nothing came.
+    pub(crate) fn fill_for_keeper(&mut self, conn: &Connection) -> bool {
+        self.answers_last_ping = true;
+        let has_come = self.fill(conn, Until::Now);
+        self.answers_last_ping = false;
+        if let Some(payload) = self.last_ping.take() {
+            conn.send_control(FrameKind::Pong, &payload);
+        }
+        has_come
     }
 
     /// Lets the end that has come take effect; to be called when no message before it is left, or
@@ -358,6 +375,9 @@ impl Receive {
                 self.inbox_bytes += message.len() + MESSAGE_OVERHEAD;
                 self.inbox.push_back(message);
             }
+            Event::Ping if self.answers_last_ping => {
+                self.last_ping = Some(self.decoder.control_payload().to_vec());
+            }
             Event::Ping => conn.send_control(FrameKind::Pong, self.decoder.control_payload()),
             Event::Pong => {}
             Event::Close(frame) => {
@@ -377,7 +397,7 @@ impl Receive {
 /// True once we have said goodbye: as in a browser, what still comes is read and not delivered,
 /// so that a full inbox cannot hide the peer's answer.
 fn is_closing(conn: &Connection) -> bool {
-    conn.record.close_by() != 0
+    conn.record.is_closing()
 }
 
 /// Tells other threads that the receive lock is held by somebody who waits for the peer.

@@ -73,6 +73,8 @@ pub(crate) struct Record {
     paused: AtomicBool,
     /// WebSocket: an end has come and waits for the messages before it to be taken, until then.
     ending_by: AtomicU64,
+    /// WebSocket: our close frame is sent or queued.
+    is_closing: AtomicBool,
     /// WebSocket: when the peer's close frame is due.
     close_by: AtomicU64,
     /// WebSocket: when queued bytes last moved; zero while nothing is queued.
@@ -88,6 +90,7 @@ impl Record {
             away_since: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             ending_by: AtomicU64::new(0),
+            is_closing: AtomicBool::new(false),
             close_by: AtomicU64::new(0),
             stuck_since: AtomicU64::new(0),
         }
@@ -159,6 +162,15 @@ impl Record {
 
     pub(crate) fn ending_by(&self) -> u64 {
         self.ending_by.load(Relaxed)
+    }
+
+    /// Our close frame is sent or queued; never taken back.
+    pub(crate) fn mark_closing(&self) {
+        self.is_closing.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.is_closing.load(Relaxed)
     }
 
     pub(crate) fn set_close_by(&self, at: u64) {

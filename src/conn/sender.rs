@@ -41,7 +41,8 @@ impl Sender {
     ///
     /// # Errors
     /// The message comes back with the error:
-    /// - `QueueFull`: more than the outbound limit would wait for the client.
+    /// - `QueueFull`: more than the outbound limit would wait for the client. One message larger
+    ///   than the limit is taken when nothing waits.
     /// - `Closed`: the connection is over or closing.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<()> {
         self.conn.send_message(message.into(), Patience::Refuse)

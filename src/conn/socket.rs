@@ -25,8 +25,8 @@ use crate::ws::{Closed, Message};
 /// [`accept_with`](Self::accept_with): until then a handler may still answer plain HTTP.
 ///
 /// # Blocking
-/// Only [`wait`](Self::wait), [`wait_timeout`](Self::wait_timeout), iteration and
-/// [`send`](Self::send) wait, and each says until when. While the handler is away from all of
+/// Only [`wait`](Self::wait), [`wait_timeout`](Self::wait_timeout), [`send`](Self::send),
+/// iteration and the JSON twins wait, and each says until when. While the handler is away from all of
 /// them, the server's keeper answers pings, takes messages into the inbox and notices the end.
 ///
 /// # Example
@@ -210,8 +210,10 @@ impl WebSocket {
     ///
     /// # Errors
     /// Nothing of the message was sent, and [`Error::into_message`] gives it back:
-    /// - `Closed`: the connection is over or closing.
-    /// - `Timeout`: the client took too little in time; the connection is as it was.
+    /// - `Closed`: the connection is over or closing, or is closed with 1013 now because the client
+    ///   took nothing in time.
+    /// - `Timeout`: the client took some, but too little in time; the connection is as it was. A
+    ///   handler that passes this on closes with 1013.
     ///
     /// # Source
     /// dwebsocket `send()`, which turned binary into text and was silent after a close.
@@ -279,7 +281,11 @@ impl WebSocket {
 
     /// A handle for other threads to send and close with.
     ///
-    /// It may outlive the handler; it then says `Closed`.
+    /// It may outlive the handler; it then says `Closed`. The handshake is answered, if it has
+    /// not been.
+    ///
+    /// # Blocking
+    /// Never.
     ///
     /// # Errors
     /// `Closed`: the handshake cannot be answered any more.
@@ -326,10 +332,7 @@ impl WebSocket {
     }
 
     fn end_error(&self) -> Error {
-        match self.conn.outbox.end() {
-            Some(end) => end.to_error(),
-            None => Error::new(ErrorKind::Closed, "the connection is over"),
-        }
+        self.conn.end_error()
     }
 
     /// Ends the connection after its handler: says goodbye, waits for the answer, lets go.

@@ -11,6 +11,7 @@ use crate::server::app::App;
 use crate::server::http_io::refusal_bytes;
 use crate::server::run::Alive;
 use crate::server::serve::{Arrival, serve};
+use crate::server::stats::Full;
 
 /// Pause after the process ran out of descriptors, so that trying again is not spinning.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(10);
@@ -74,9 +75,16 @@ fn admit(
     if app.stats.is_stopping() {
         return refuse(app, stream);
     }
-    let Some(place) = app.stats.admit() else {
-        complaints.say(&format!("full with {} connections; answering 503", app.stats.limit()));
-        return refuse(app, stream);
+    let place = match app.stats.admit(stream.peer().ip()) {
+        Ok(place) => place,
+        Err(full) => {
+            let (limit, peer) = (app.stats.limit(), stream.peer().ip());
+            complaints.say(&match full {
+                Full::Server => format!("full with {limit} connections; answering 503"),
+                Full::Address => format!("{peer} has too many connections; answering 503"),
+            });
+            return refuse(app, stream);
+        }
     };
     let id = app.stats.next_id();
     let arrival = Arrival {
@@ -100,7 +108,9 @@ fn admit(
 /// Answers 503 without a thread; the keeper lets the client read it.
 fn refuse(app: &App, stream: Arc<Stream>) {
     app.stats.count_refused();
-    // A fresh socket takes these few bytes; one that does not is past being told.
+    // What has come is read, so that the end is no reset should there be no time to wait for
+    // more. A fresh socket takes these few bytes; one that does not is past being told.
+    let _ = stream.recv_into(&mut Vec::with_capacity(4096), Blocking::Never);
     let _ = stream.send(&refusal_bytes(), Blocking::Never);
     stream.shutdown_write();
     app.keeper.linger(stream);

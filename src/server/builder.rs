@@ -106,6 +106,7 @@ impl Builder {
         }
         router.accept_all(self.accepts_all);
         let limit = admitted(self.config.max_connections());
+        let limit_per_address = self.config.max_connections_per_address();
         let failed =
             |error| Error::new(ErrorKind::Io, "cannot start the keeper").with_source(error);
         let shared = Arc::new(Shared::new(self.config).map_err(failed)?);
@@ -116,7 +117,7 @@ impl Builder {
             hosts: self.hosts,
             keeper: Keeper::start(Arc::clone(&shared)).map_err(failed)?,
             shared,
-            stats: Arc::new(Stats::new(limit)),
+            stats: Arc::new(Stats::new(limit, limit_per_address)),
         };
         Server::new(Arc::new(app)).bind(address)
     }

@@ -235,7 +235,7 @@ impl BodySource for HttpIo {
         let cut_off = || Refusal::bad_request("The request body was cut off.");
         let deadline = Deadline::after(self.conn.shared.config.body_timeout());
         if waiting.awaits_continue && buffer.is_empty() {
-            self.stream.send(CONTINUE, Blocking::Wait).map_err(|_| cut_off())?;
+            self.send_all(CONTINUE).map_err(|_| cut_off())?;
         }
         loop {
             let (used, is_done) = waiting.decoder.decode(buffer, &mut bytes)?;

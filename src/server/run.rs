@@ -75,7 +75,7 @@ impl Server {
     }
 
     /// Listens on one more address (on each address, if a name stands for several). Port 0
-    /// takes a free port.
+    /// takes a free port, another one for each address.
     ///
     /// # Blocking
     /// For the resolution of a host name, if one is given.
@@ -104,11 +104,17 @@ impl Server {
     }
 
     /// Most connections that are admitted: the configured number or the host's ceiling.
+    ///
+    /// # Blocking
+    /// Never.
     pub fn max_connections(&self) -> usize {
         self.app.stats.limit()
     }
 
     /// A handle to stop this server from another thread.
+    ///
+    /// # Blocking
+    /// Never.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::conn::WebSocket;
 use crate::conn::connection::Connection;
@@ -20,8 +21,8 @@ use crate::server::app::App;
 use crate::server::http_io::{HttpIo, NoHead};
 use crate::server::run::Alive;
 use crate::server::stats::Place;
-use crate::ws::close_code;
 use crate::ws::handshake::Handshake;
+use crate::ws::{Message, close_code};
 
 /// A connection on its way to its thread.
 pub(crate) struct Arrival {
@@ -80,6 +81,8 @@ struct Session {
 /// What a handler came to.
 enum Outcome {
     Answer(Response),
+    /// The handler passed on that its client took too little of what was sent.
+    TooSlow,
     Failed,
     Panicked,
 }
@@ -178,6 +181,11 @@ impl Session {
             return Err(refusal);
         }
         let (id, peer, why) = (self.conn.id(), self.conn.peer(), error.chain());
+        if error.is_timeout() && error.take_returned::<Message>().is_some() {
+            log::info!("conn-{id} {peer}: {why}");
+            self.conn.shared.slow_clients.fetch_add(1, Ordering::Relaxed);
+            return Ok(Outcome::TooSlow);
+        }
         if error.is_closed() {
             log::debug!("conn-{id} {peer}: the handler ended with its connection: {why}");
         } else {
@@ -195,6 +203,7 @@ impl Session {
                 }
                 (close_code::NORMAL, "")
             }
+            Outcome::TooSlow => (close_code::TRY_AGAIN, "client too slow"),
             Outcome::Failed | Outcome::Panicked => (close_code::INTERNAL, "internal error"),
         };
         let summary = ws.finish(code, reason);
@@ -260,7 +269,7 @@ impl Outcome {
     fn into_response(self) -> Response {
         match self {
             Self::Answer(response) => response,
-            Self::Failed => Refusal::internal().into_response(),
+            Self::Failed | Self::TooSlow => Refusal::internal().into_response(),
             Self::Panicked => Refusal::internal().and_close().into_response(),
         }
     }

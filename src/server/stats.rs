@@ -1,12 +1,19 @@
 //! How many connections there are, and whether one more fits.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
 
 /// Counts connections and admits them up to a limit.
 #[derive(Debug)]
 pub(crate) struct Stats {
     limit: usize,
+    limit_per_address: Option<usize>,
+    /// Open connections by network; empty if there is no limit for them.
+    by_network: Mutex<HashMap<Network, usize>>,
     open: AtomicUsize,
     next_id: AtomicU64,
     refused: AtomicU64,
@@ -14,9 +21,11 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, limit_per_address: Option<usize>) -> Self {
         Self {
             limit,
+            limit_per_address,
+            by_network: Mutex::new(HashMap::new()),
             open: AtomicUsize::new(0),
             next_id: AtomicU64::new(1),
             refused: AtomicU64::new(0),
@@ -50,11 +59,24 @@ impl Stats {
     }
 
     /// Takes a place for one connection, if there is one.
-    pub(crate) fn admit(self: &Arc<Self>) -> Option<Place> {
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Place, Full> {
         let admitted = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
             (open < self.limit).then_some(open + 1)
         });
-        admitted.ok().map(|_| Place { stats: Arc::clone(self) })
+        admitted.map_err(|_| Full::Server)?;
+        // From here on the place is given back whatever happens.
+        let mut place = Place { stats: Arc::clone(self), network: None };
+        if let Some(limit) = self.limit_per_address {
+            let network = Network::of(address);
+            let mut by_network = self.by_network.lock();
+            let open = by_network.get(&network).copied().unwrap_or(0);
+            if open >= limit {
+                return Err(Full::Address);
+            }
+            by_network.insert(network, open + 1);
+            place.network = Some(network);
+        }
+        Ok(place)
     }
 
     pub(crate) fn start_stopping(&self) {
@@ -67,15 +89,53 @@ impl Stats {
     }
 }
 
+/// Why a connection is not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// The server holds as many as it may.
+    Server,
+    /// The client's address has as many as it may.
+    Address,
+}
+
+/// What counts as one client: an IPv4 address, or the first half of an IPv6 address, because a
+/// site gets a whole /64 and can take a new address for each connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Network {
+    V4([u8; 4]),
+    V6([u16; 4]),
+}
+
+impl Network {
+    fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self::V4(address.octets()),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Self::V6([a, b, c, d])
+            }
+        }
+    }
+}
+
 /// The place of one connection; free again when dropped, whatever ended the connection.
 #[derive(Debug)]
 pub(crate) struct Place {
     stats: Arc<Stats>,
+    network: Option<Network>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.stats.open.fetch_sub(1, Ordering::Relaxed);
+        let Some(network) = self.network else { return };
+        let mut by_network = self.stats.by_network.lock();
+        if let Some(open) = by_network.get_mut(&network) {
+            *open -= 1;
+            if *open == 0 {
+                by_network.remove(&network);
+            }
+        }
     }
 }
 
@@ -83,14 +143,37 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn a_place_is_free_again_when_it_is_dropped() {
-        let stats = Arc::new(Stats::new(2));
-        let first = stats.admit();
-        let second = stats.admit();
-        assert!(first.is_some() && second.is_some() && stats.admit().is_none());
+        let stats = Arc::new(Stats::new(2, None));
+        let first = stats.admit(HERE);
+        let second = stats.admit(HERE);
+        assert!(first.is_ok() && second.is_ok());
+        assert_eq!(stats.admit(HERE).err(), Some(Full::Server));
         drop(first);
         assert_eq!(stats.open(), 1);
-        assert!(stats.admit().is_some());
+        assert!(stats.admit(HERE).is_ok());
+    }
+
+    #[test]
+    fn one_network_cannot_take_every_place() {
+        let stats = Arc::new(Stats::new(10, Some(2)));
+        for (one, same, other) in [
+            ("10.0.0.1", "10.0.0.1", "10.0.0.2"),
+            ("2001:db8::1", "2001:db8::ffff:1", "2001:db9::1"),
+        ] {
+            let places = [stats.admit(ip(one)), stats.admit(ip(same))];
+            assert_eq!(stats.admit(ip(one)).err(), Some(Full::Address));
+            assert!(stats.admit(ip(other)).is_ok());
+            drop(places);
+            assert!(stats.admit(ip(one)).is_ok());
+        }
+        assert_eq!((stats.open(), stats.by_network.lock().len()), (0, 0), "nothing is left behind");
     }
 }

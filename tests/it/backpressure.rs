@@ -141,6 +141,27 @@ fn a_queue_that_does_not_move_ends_the_connection() {
 }
 
 #[test]
+fn an_ordinary_echo_closes_a_stopped_reader_with_1013() {
+    let config = standing_queue().with_send_timeout(Duration::from_millis(200));
+    let (tell, told) = tell::<Sender>();
+    let server = websocket_server(config, move |request, ws: &WebSocket| {
+        tell.send(ws.sender()?).unwrap();
+        crate::harness::echo(request, ws)
+    });
+    let mut client = server.websocket("/ws");
+    let sender = told.next();
+    // Writes until the server takes no more, and reads nothing.
+    let message = Client::frame(0x82, &[7; 100_000]);
+    while client.try_send(&message) {}
+    eventually("it is given up", || sender.closed().is_some());
+    let closed = sender.closed().unwrap();
+    assert_eq!((closed.code(), closed.reason()), (1013, "client too slow"));
+    server.becomes_empty();
+    assert_eq!(server.handle.slow_clients(), 1);
+    server.serves_the_next();
+}
+
+#[test]
 fn a_handler_that_sends_to_a_stopped_reader_is_told() {
     let config =
         Config::default().with_outbound_bytes(50_000).with_send_timeout(Duration::from_millis(200));

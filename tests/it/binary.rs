@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::harness::{Client, eventually};
 use crate::program::{Directory, Program, binary, landline, run};
 
-const FLAGS: [&str; 16] = [
+const FLAGS: [&str; 17] = [
     "--host",
     "--port",
     "--ws-max-size",
@@ -17,6 +17,7 @@ const FLAGS: [&str; 16] = [
     "--origin",
     "--allowed-host",
     "--limit-concurrency",
+    "--limit-per-address",
     "--max-body-size",
     "--timeout-keep-alive",
     "--timeout-send",

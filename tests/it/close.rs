@@ -457,6 +457,22 @@ fn a_close_wakes_those_who_wait_for_room() {
 }
 
 #[test]
+fn nothing_is_delivered_after_our_close_not_even_when_its_deadline_has_passed() {
+    let config = Config::default().with_close_timeout(Duration::from_millis(150));
+    let (tell, told) = tell();
+    let server = websocket_server(config, move |_, ws: &WebSocket| {
+        ws.close(1000, "")?;
+        eventually("the deadline has passed", || ws.closed().is_some());
+        tell.send(ws.messages().filter(|message| message.is_ok()).count()).unwrap();
+        Ok(())
+    });
+    let mut client = server.websocket("/ws");
+    let messages = Client::frame(0x81, b"more").repeat(1000);
+    while client.try_send(&messages) {}
+    assert_eq!(told.next(), 0);
+}
+
+#[test]
 fn bytes_behind_the_close_frame_are_ignored() {
     let server = websocket_server(patient(), echo);
     let mut client = server.websocket("/ws");

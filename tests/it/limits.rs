@@ -52,6 +52,34 @@ fn a_connection_over_the_limit_is_answered_503() {
 }
 
 #[test]
+fn one_address_cannot_take_every_place() {
+    let config = Config::default().with_max_connections_per_address(Some(2));
+    let builder = Server::builder().config(config).route("/", |_: &Request| "here");
+    let server = Running::start(builder);
+    let mut first = server.connect();
+    let mut second = server.connect();
+    assert_eq!((first.get("/").text(), second.get("/").text()), ("here", "here"));
+    expect_503(&mut server.connect());
+    // Another address of this machine.
+    let there: std::net::SocketAddr = "127.0.0.2:0".parse().unwrap();
+    let socket = rustix::net::socket(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::STREAM,
+        None,
+    );
+    let socket = socket.unwrap();
+    rustix::net::bind(&socket, &there).unwrap();
+    rustix::net::connect(&socket, &server.address).unwrap();
+    let stream = std::net::TcpStream::from(socket);
+    stream.set_read_timeout(Some(crate::harness::PATIENCE)).unwrap();
+    let mut other = Client { stream, buffer: Vec::new() };
+    assert_eq!(other.get("/").text(), "here");
+    drop(first);
+    eventually("the place is free", || server.handle.connections() == 2);
+    assert_eq!(server.connect().get("/").text(), "here");
+}
+
+#[test]
 fn a_free_place_is_taken_again() {
     let server = full(1);
     for turn in 0..6 {

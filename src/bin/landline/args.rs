@@ -80,12 +80,17 @@ pub(crate) struct ServeArgs {
     #[arg(value_name = "N", value_parser = size)]
     pub(crate) limit_concurrency: Option<usize>,
 
+    /// Most open connections of one client address (one /64 for IPv6); others are answered 503
+    #[arg(long, env = "LANDLINE_LIMIT_PER_ADDRESS", help_heading = "Limits")]
+    #[arg(value_name = "N", value_parser = size)]
+    pub(crate) limit_per_address: Option<usize>,
+
     /// Longest request body; a longer one is answered 413
     #[arg(long, env = "LANDLINE_MAX_BODY_SIZE", help_heading = "Limits")]
     #[arg(value_name = "BYTES", value_parser = size)]
     pub(crate) max_body_size: Option<usize>,
 
-    /// Time an HTTP connection may stay open without a request
+    /// Time an HTTP connection may stay open between two requests
     #[arg(long, env = "LANDLINE_TIMEOUT_KEEP_ALIVE", help_heading = "Limits")]
     #[arg(value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout_keep_alive: Option<Duration>,

@@ -69,6 +69,7 @@ pub(crate) fn default_text(id: &str) -> Option<String> {
         "origin" => "the server's own pages only".into(),
         "allowed_host" => "any, but on loopback addresses only its own names".into(),
         "limit_concurrency" => "what this host can hold".into(),
+        "limit_per_address" => "no limit, as is right behind a proxy".into(),
         "max_body_size" => config.body_bytes().to_string(),
         "timeout_keep_alive" => seconds(config.keep_alive()),
         "timeout_send" => seconds(config.send_timeout()),
@@ -100,6 +101,7 @@ fn config(said: &ServeArgs) -> Config {
         .with_send_timeout(send_timeout)
         .with_shutdown_grace(grace)
         .with_max_connections(said.limit_concurrency)
+        .with_max_connections_per_address(said.limit_per_address)
 }
 
 fn origins(entries: &[String]) -> Result<Origins> {

@@ -12,7 +12,7 @@ use tiny_http::{HTTPVersion, Header, StatusCode};
 
 use super::refusal::Refusal;
 use super::request::Version;
-use super::response::{Body, Response, checked_header};
+use super::response::{Body, Response};
 
 /// The interim response that asks for the body (RFC 9110 10.1.1).
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -22,15 +22,13 @@ const PIECE_BYTES: usize = 16 * 1024;
 
 /// What of the request shapes the bytes of its response.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct How<'a> {
+pub(crate) struct How {
     /// The version of the request; HTTP/1.1 if it is not known.
     pub(crate) version: Version,
     /// The request was HEAD: everything but the body.
     pub(crate) head_only: bool,
     /// The connection may go on, as far as client and server wish.
     pub(crate) keep_alive: bool,
-    /// More headers, checked like those of the response; a wrong one is an error.
-    pub(crate) extra: &'a [(&'a str, &'a str)],
 }
 
 /// What became of a response.
@@ -59,8 +57,8 @@ enum End {
 /// [`Encoded::rest`]. A faulty response becomes 500, the marker of a WebSocket session nothing.
 ///
 /// # Errors
-/// `InvalidInput`: one of `extra` is not a valid header. Then `out` is as it was.
-pub(crate) fn encode(response: Response, how: &How<'_>, out: &mut Vec<u8>) -> io::Result<Encoded> {
+/// Those of tiny_http's printing, which writes to memory and so has none of its own.
+pub(crate) fn encode(response: Response, how: &How, out: &mut Vec<u8>) -> io::Result<Encoded> {
     if response.is_closed_marker() {
         return Ok(Encoded { keep_alive: false, rest: None });
     }
@@ -69,11 +67,7 @@ pub(crate) fn encode(response: Response, how: &How<'_>, out: &mut Vec<u8>) -> io
         None => response,
     };
     let closes = response.closes();
-    let (status, mut headers, body) = response.into_parts();
-    for (name, value) in how.extra {
-        let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
-        headers.push(checked_header(name, value).map_err(invalid)?);
-    }
+    let (status, headers, body) = response.into_parts();
     let end = End::of(status, &body, how.version);
     let keep_alive = how.keep_alive && !closes && end != End::Close;
     write_head(status, headers, end, &Wish { version: how.version, keep_alive }, out)?;

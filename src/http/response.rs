@@ -240,7 +240,7 @@ impl fmt::Debug for Response {
 }
 
 /// A header that cannot break its line, or why not. The value is not repeated: it may be secret.
-pub(super) fn checked_header(name: &str, value: &str) -> Result<Header, String> {
+fn checked_header(name: &str, value: &str) -> Result<Header, String> {
     const OURS: [&str; 4] = ["connection", "content-length", "transfer-encoding", "trailer"];
     if !is_token(name.as_bytes()) {
         return Err(format!("{name:?} is not a header name"));

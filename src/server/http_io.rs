@@ -151,7 +151,7 @@ impl HttpIo {
     ///
     /// # Blocking
     /// Until the client has taken it, with a deadline for each piece of 64 KiB.
-    pub(crate) fn respond(&self, response: Response, how: &How<'_>) -> io::Result<bool> {
+    pub(crate) fn respond(&self, response: Response, how: &How) -> io::Result<bool> {
         let mut bytes = Vec::with_capacity(512);
         let encoded = encode(response, how, &mut bytes)?;
         self.send_all(&bytes)?;
@@ -255,7 +255,7 @@ impl BodySource for HttpIo {
 /// The bytes of the 503 for a connection that gets no thread.
 pub(crate) fn refusal_bytes() -> Vec<u8> {
     let mut bytes = Vec::new();
-    let how = How { version: Version::Http11, head_only: false, keep_alive: false, extra: &[] };
+    let how = How { version: Version::Http11, head_only: false, keep_alive: false };
     // Without further headers there is nothing that could be refused.
     let encoded = encode(Refusal::unavailable().into_response(), &how, &mut bytes);
     debug_assert!(encoded.is_ok());

@@ -103,7 +103,6 @@ impl Session {
             version: head.version(),
             head_only: *head.method() == Method::Head,
             keep_alive: head.keeps_alive(),
-            extra: &[],
         };
         let line = Line::start(head.method().as_str(), head.target());
         let mut request = self.request(head);
@@ -212,7 +211,7 @@ impl Session {
         }
     }
 
-    fn answer(&self, outcome: Outcome, how: How<'_>, line: Option<&Line>) -> Next {
+    fn answer(&self, outcome: Outcome, how: How, line: Option<&Line>) -> Next {
         let mut response = outcome.into_response();
         if response.is_closed_marker() {
             log::error!("conn-{}: the end of a WebSocket answers no request", self.conn.id());
@@ -232,7 +231,7 @@ impl Session {
     }
 
     /// Sends a response, whose body may be read by code of the application.
-    fn send(&self, response: Response, how: &How<'_>) -> Next {
+    fn send(&self, response: Response, how: &How) -> Next {
         let id = self.conn.id();
         match catch_unwind(AssertUnwindSafe(|| self.io.respond(response, how))) {
             Ok(Ok(true)) => return Next::Request,
@@ -256,7 +255,7 @@ impl Session {
             self.conn.peer(),
             refusal.text()
         );
-        let how = How { version: Version::Http11, head_only: false, keep_alive: false, extra: &[] };
+        let how = How { version: Version::Http11, head_only: false, keep_alive: false };
         self.send(refusal.into_response(), &how)
     }
 }

@@ -7,15 +7,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::http::Cookie;
 
-const PLAIN: How<'static> =
-    How { version: Version::Http11, head_only: false, keep_alive: true, extra: &[] };
+const PLAIN: How = How { version: Version::Http11, head_only: false, keep_alive: true };
 
-fn http10() -> How<'static> {
+fn http10() -> How {
     How { version: Version::Http10, ..PLAIN }
 }
 
 /// All bytes of a response, a streamed body included, and whether the connection goes on.
-fn bytes(response: Response, how: &How<'_>) -> (Vec<u8>, bool) {
+fn bytes(response: Response, how: &How) -> (Vec<u8>, bool) {
     let mut out = Vec::new();
     let encoded = encode(response, how, &mut out).unwrap();
     if let Some(mut rest) = encoded.rest {
@@ -25,7 +24,7 @@ fn bytes(response: Response, how: &How<'_>) -> (Vec<u8>, bool) {
 }
 
 /// The same as text, without the line that changes with the clock.
-fn text(response: Response, how: &How<'_>) -> String {
+fn text(response: Response, how: &How) -> String {
     let text = String::from_utf8(bytes(response, how).0).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     assert!(head.contains("\r\nServer: landline"), "{head}");
@@ -64,7 +63,7 @@ fn a_small_text_is_one_buffer() {
 #[test]
 fn the_connection_line_follows_version_and_wish() {
     let close = How { keep_alive: false, ..PLAIN };
-    let line = |how: &How<'_>| {
+    let line = |how: &How| {
         let text = text(Response::text("x"), how);
         let line = text.lines().find(|line| line.starts_with("Connection"));
         line.map(str::to_owned)
@@ -207,16 +206,6 @@ fn a_faulty_response_becomes_500_without_internals() {
     let answer = text(response, &PLAIN);
     assert!(answer.starts_with("HTTP/1.1 500 Internal Server Error\nConnection: close\n"));
     assert!(!answer.contains("secret") && !answer.contains("Set-Cookie"));
-}
-
-#[test]
-fn extra_headers_are_checked_too() {
-    let how = How { extra: &[("X-Id", "conn-1")], ..PLAIN };
-    assert!(text(Response::text("x"), &how).contains("\nX-Id: conn-1\n"));
-    let mut out = b"before".to_vec();
-    let how = How { extra: &[("X-Id", "a\r\nb")], ..PLAIN };
-    let error = encode(Response::text("x"), &how, &mut out).unwrap_err();
-    assert_eq!((error.kind(), out), (io::ErrorKind::InvalidInput, b"before".to_vec()));
 }
 
 #[test]

@@ -25,6 +25,9 @@ const ADDRESS: &AsciiSet = &AsciiSet::EMPTY.add(b' ').add(b'"').add(b'<').add(b'
 /// type (`X-Content-Type-Options: nosniff`). `Date`, `Server`, `Content-Length` and `Connection`
 /// are written by the server.
 ///
+/// # Blocking
+/// Never: it is a value. It is sent when the handler has returned.
+///
 /// # Example
 /// ```
 /// use landline::Response;

@@ -28,6 +28,9 @@ const RECURSION_LIMIT: usize = 60;
 /// In `.html` templates values are escaped for HTML. A value that is missing is an error where
 /// it is printed, not where it is tested.
 ///
+/// # Blocking
+/// Only [`with_directory`](Self::with_directory), which reads files.
+///
 /// # Example
 /// ```
 /// use landline::Templates;

@@ -24,6 +24,9 @@ pub(crate) trait BodySource: Send + Sync {
 /// A request: its head, the parameters of its route, its body when asked for, and the WebSocket
 /// if it is a valid handshake.
 ///
+/// # Blocking
+/// Only what needs the body: [`body`](Self::body), [`form`](Self::form), [`json`](Self::json).
+///
 /// # Source
 /// Django's `HttpRequest` with dwebsocket's `websocket` and `is_websocket`.
 pub struct Request {

@@ -18,7 +18,8 @@ use crate::server::run::Server;
 use crate::server::stats::Stats;
 use crate::ws::Origins;
 
-/// Collects routes and settings; made by [`Server::builder`], ended by [`bind`](Self::bind).
+/// Collects routes and settings; made by [`Server::builder`], ended by [`bind`](Self::bind), the
+/// only call that may block or fail.
 #[derive(Default)]
 pub struct Builder {
     config: Config,

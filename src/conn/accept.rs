@@ -5,10 +5,10 @@
 //!    └─────decline─────► the request is answered as plain HTTP
 //! ```
 
+use crate::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::conn::connection::Connection;
 use crate::conn::record::Phase;

@@ -4,12 +4,12 @@
 //! `receive` (held by a waiting handler while it blocks in `recv`; others only ever try it), then
 //! the outbox's send lock, then `watch`. `stream` is taken alone. See `docs/ARCHITECTURE.md`.
 
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::config::Config;
 use crate::conn::outbox::Outbox;

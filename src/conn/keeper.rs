@@ -15,14 +15,14 @@
 //!
 //! It never blocks on a connection: it only tries locks, and sends and receives without waiting.
 
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::conn::connection::{Connection, Shared};
 use crate::conn::record::{Phase, millis};

@@ -10,14 +10,20 @@
 
 mod accept;
 pub(crate) mod connection;
+pub(crate) mod groups;
 pub(crate) mod json;
 pub(crate) mod keeper;
+pub(crate) mod mailbox;
 pub(crate) mod outbox;
+pub(crate) mod overflow;
 pub(crate) mod queue;
 pub(crate) mod receive;
 pub(crate) mod record;
 mod sender;
 pub(crate) mod socket;
 
+pub use groups::Join;
+pub use mailbox::GroupMessage;
+pub use overflow::Overflow;
 pub use sender::Sender;
 pub use socket::{Messages, WebSocket};

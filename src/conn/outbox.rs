@@ -10,11 +10,11 @@
 //! queued, and the keeper sends it when the socket can be written. The close frame is the last
 //! frame; pings and pongs pass what has not begun and do not count against the limit.
 
+use crate::sync::atomic::Ordering;
 use std::io::{self, ErrorKind as IoErrorKind, IoSlice};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::conn::connection::Connection;
 use crate::conn::queue::SendQueue;

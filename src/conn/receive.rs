@@ -16,11 +16,11 @@
 //! fill it and ends with a whole frame. A large binary message is read straight into its own
 //! memory.
 
+use crate::sync::atomic::Ordering;
 use std::collections::VecDeque;
 use std::io;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::config::Config;
 use crate::conn::connection::Connection;

@@ -1,12 +1,12 @@
 //! `WebSocket`, what a handler holds: receiving, sending, closing.
 
+use crate::sync::atomic::{AtomicBool, Ordering};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard};
 
 use crate::conn::accept::Pending;
 use crate::conn::connection::Connection;

@@ -6,10 +6,10 @@
 //!                          └──► every connection cut ──ended, or 1 s ───┘
 //! ```
 
+use crate::sync::atomic::Ordering;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 

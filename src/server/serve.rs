@@ -1,9 +1,9 @@
 //! The life of one connection, on its own thread: head, route, handler, answer, and again.
 
+use crate::sync::atomic::Ordering;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::conn::WebSocket;
 use crate::conn::connection::Connection;

@@ -103,12 +103,16 @@ impl Registry {
         let registered = self.find(conn_id).ok_or_else(over)?;
         let mut rooms = registered.rooms.lock();
         let rooms = rooms.as_mut().ok_or_else(over)?;
-        let is_member = rooms.iter().any(|room| room.name() == name);
-        if !is_member && rooms.len() >= MAX_GROUPS {
+        let old = rooms.iter().find(|room| room.name() == name);
+        let old = old.and_then(|room| room.membership(conn_id));
+        if old.is_none() && rooms.len() >= MAX_GROUPS {
             let text = format!("the connection is in {MAX_GROUPS} groups, which is the limit");
             return Err(Error::new(ErrorKind::Limit, text));
         }
-        let membership = Membership::new(registered.membership.recipient.clone(), join);
+        let membership = match old {
+            Some(old) => old.renewed(join),
+            None => Membership::new(registered.membership.recipient.clone(), join),
+        };
         loop {
             let room = self.room(name);
             let replay =

@@ -99,7 +99,7 @@ impl Room {
         &self.name
     }
 
-    /// Adds a member. `replay` gets each stored message for it, in order, before anybody can
+    /// Adds a member, or lets it take the place of the one it was renewed from. `replay` gets each stored message for it, in order, before anybody can
     /// publish another.
     pub(crate) fn join(
         &self,
@@ -113,7 +113,6 @@ impl Room {
         state.snapshot = None;
         let conn_id = membership.recipient.id();
         if let Some(old) = state.members.insert(conn_id, Arc::clone(membership)) {
-            old.end();
             return Joined::Again(old);
         }
         for (encoded, sequence) in state.history.valid() {
@@ -121,6 +120,11 @@ impl Room {
         }
         state.tell(&MemberEvent::Joined(Member::new(membership)));
         Joined::New
+    }
+
+    /// The membership of a connection.
+    pub(crate) fn membership(&self, conn_id: u64) -> Option<Arc<Membership>> {
+        self.state.lock().members.get(&conn_id).cloned()
     }
 
     /// Ends a membership and returns it; `None` if there was none.

@@ -71,6 +71,9 @@ impl Join {
 impl WebSocket {
     /// Makes the connection a member of a group: its messages go straight to the client.
     ///
+    /// At the first use of the socket it is a member before the client has the handshake's answer,
+    /// and so misses nothing that is published from then on.
+    ///
     /// The membership ends with [`leave`](Self::leave) or by itself with the connection. Joining
     /// again changes nothing.
     ///
@@ -102,8 +105,7 @@ impl WebSocket {
     pub fn join_with(&self, group: impl AsRef<str>, join: Join) -> Result<()> {
         // A bad name can still be answered by plain HTTP.
         self.conn.shared.groups.check(group.as_ref())?;
-        self.open()?;
-        self.conn.shared.groups.join(self.conn.id(), group.as_ref(), join)
+        self.open_with(|| self.conn.shared.groups.join(self.conn.id(), group.as_ref(), join))
     }
 
     /// Ends a membership; false if there was none.

@@ -122,6 +122,19 @@ fn a_message_to_one_comes_behind_what_was_published_before() {
 }
 
 #[test]
+fn whoever_has_the_answer_of_the_handshake_is_a_member() {
+    let hub = Hub::new();
+    let server = rooms(Config::default(), &hub);
+    for number in 1..=200 {
+        let mut client = server.websocket("/a");
+        assert_eq!(hub.group("a").send("hello").unwrap().members(), 1, "client {number}");
+        assert_eq!(client.expect_text(), "hello");
+        client.say_goodbye();
+        eventually("it has left", || hub.group("a").is_empty());
+    }
+}
+
+#[test]
 fn joining_again_loses_nothing_that_is_on_its_way() {
     const MESSAGES: usize = 3000;
     let hub = Hub::new();

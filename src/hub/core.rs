@@ -11,7 +11,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::budget::Budget;
 use crate::hub::delivery::{Delivery, Progress};
-use crate::hub::history::{MAX_STORED_BYTES, cost};
+use crate::hub::history::{MAX_STORED_BYTES, Store};
 use crate::hub::member::Membership;
 use crate::hub::name::GroupName;
 use crate::hub::presence::{Presences, Publish};
@@ -97,15 +97,13 @@ impl Core {
         draft: &Draft,
         patience: Patience,
     ) -> Result<Delivery> {
-        self.check_store(draft)?;
         loop {
-            let room = if draft.store.is_some() {
-                self.registry.room(name)
-            } else {
-                match self.registry.existing(name) {
+            let room = match draft.store {
+                Some(store) => self.room_to_store(name, &draft.encoded, store)?,
+                None => match self.registry.existing(name) {
                     Some(room) => room,
                     None => return Ok(Delivery::to_nobody()),
-                }
+                },
             };
             if let Some(delivery) = self.publish_in(&room, draft, patience)? {
                 return Ok(delivery);
@@ -197,17 +195,24 @@ impl Core {
         }
     }
 
-    /// Refuses to store what would be too much.
-    fn check_store(&self, draft: &Draft) -> Result<()> {
-        let Some(_) = draft.store else { return Ok(()) };
-        let cost = cost(&draft.encoded);
-        let is_over = || self.registry.stored_bytes.load(Relaxed) + cost > MAX_STORED_BYTES;
-        if is_over() {
-            self.registry.sweep();
+    /// The room of a name, if there is memory to store a message in it.
+    fn room_to_store(
+        &self,
+        name: &GroupName,
+        encoded: &Encoded,
+        store: Store,
+    ) -> Result<Arc<Room>> {
+        let room = self.registry.room(name);
+        let growth = room.growth(encoded, store);
+        let is_over = || self.registry.stored_bytes.load(Relaxed) + growth > MAX_STORED_BYTES;
+        if growth == 0 || !is_over() {
+            return Ok(room);
         }
+        self.registry.sweep();
         if !is_over() {
-            return Ok(());
+            return Ok(self.registry.room(name));
         }
+        self.registry.tidy(&room);
         let text = format!("the stored messages take {MAX_STORED_BYTES} bytes, which is the limit");
         Err(Error::new(ErrorKind::Limit, text))
     }

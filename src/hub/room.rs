@@ -170,6 +170,11 @@ impl Room {
         state.is_retired
     }
 
+    /// By how much the memory of what is stored would grow with one more message.
+    pub(crate) fn growth(&self, encoded: &Encoded, store: Store) -> usize {
+        self.state.lock().history.growth(encoded, store)
+    }
+
     pub(crate) fn forget_stored(&self) {
         self.state.lock().history.clear();
     }

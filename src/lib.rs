@@ -70,12 +70,12 @@ pub use error::{Error, ErrorKind, Result};
 pub use http::{Cookie, Headers, Method, Response, Templates};
 pub use hub::{
     Counts, Delivery, Group, GroupStats, Hub, HubBuilder, HubStats, Member, MemberEvent, Presence,
-    PresenceChange, Present, Watch,
+    PresenceChange, Present, Publisher, Watch,
 };
 pub use net::ceiling::raise_descriptor_limit;
 pub use route::{
-    AcceptWebSocket, Handler, IntoResponse, Methods, Request, RequireWebSocket, accept_websocket,
-    delete, get, patch, post, put, require_websocket,
+    AcceptWebSocket, Facility, Flags, Handler, Identity, IntoFlags, IntoResponse, Methods, Request,
+    RequireWebSocket, accept_websocket, delete, facility, get, patch, post, put, require_websocket,
 };
 pub use server::{Builder, Handle, Server};
 pub use ws::{Bytes, Closed, Message, Origins, Side, Utf8Bytes, close_code};

@@ -28,6 +28,13 @@ pub(crate) struct Store {
     pub(crate) expire: Duration,
 }
 
+impl Store {
+    /// `None` if that means not to store at all.
+    pub(crate) fn new(keep: usize, expire: Duration) -> Option<Self> {
+        (keep > 0 && !expire.is_zero()).then_some(Self { keep, expire })
+    }
+}
+
 /// Stored messages, the oldest first.
 #[derive(Debug)]
 pub(crate) struct History {

@@ -38,6 +38,21 @@ pub(crate) struct Publication {
     pub(crate) _permits: [Option<Permit>; 2],
 }
 
+impl Publication {
+    /// A stored message on its way to a member that has just joined.
+    pub(crate) fn stored(room: &Arc<Room>, encoded: &Encoded, sequence: u64) -> Self {
+        Self {
+            room: Arc::clone(room),
+            sequence,
+            encoded: encoded.clone(),
+            except: None,
+            is_barrier: false,
+            progress: Progress::new(1, 1),
+            _permits: [None, None],
+        }
+    }
+}
+
 /// One relay's part of a publication.
 #[derive(Debug)]
 pub(crate) struct Job {

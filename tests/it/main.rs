@@ -13,6 +13,7 @@ mod binary;
 mod close;
 #[cfg(feature = "cli")]
 mod demo;
+mod facility;
 mod handshake;
 mod heartbeat;
 mod http;
@@ -25,6 +26,7 @@ mod http_time;
 mod limits;
 mod messages;
 mod protocol;
+mod publisher;
 mod routes;
 mod security;
 mod smoke;

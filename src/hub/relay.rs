@@ -258,9 +258,9 @@ impl Tally {
         for (publication, mut counts) in run.publications.iter().zip(self.each) {
             counts.written += self.all_written;
             counts.gone += self.gone;
+            // What is queued or dropped was counted with it.
             let lane = &publication.room.lane;
             lane.count(|counters| &counters.written, counts.written as u64);
-            lane.count(|counters| &counters.queued, counts.queued as u64);
             lane.count(|counters| &counters.gone, counts.gone as u64);
             publication.progress.finish_relay(counts);
         }

@@ -6,7 +6,9 @@ use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// What went through one group since it has had members.
 ///
 /// # Units
-/// `published` and `members` as they say; the others are messages times members.
+/// `published` and `members` as they say; the others are messages times members, each counted in
+/// one of `written`, `queued`, `dropped`, `abandoned` and `gone`, but for `disconnected`, which
+/// counts members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupStats {
@@ -16,7 +18,7 @@ pub struct GroupStats {
     pub published: u64,
     /// Given to the members' kernels or handlers at once.
     pub written: u64,
-    /// Queued for members that had not taken what came before.
+    /// Queued for members that had not taken what came before, and not lost since.
     pub queued: u64,
     /// Dropped by the group's policy, at once or out of a queue.
     pub dropped: u64,
@@ -43,7 +45,7 @@ pub struct HubStats {
     pub published: u64,
     /// Given to the members' kernels or handlers at once.
     pub written: u64,
-    /// Queued for members that had not taken what came before.
+    /// Queued for members that had not taken what came before, and not lost since.
     pub queued: u64,
     /// Dropped by a group's policy, at once or out of a queue.
     pub dropped: u64,

@@ -24,6 +24,7 @@ mod http_text;
 mod http_time;
 mod limits;
 mod messages;
+mod overflow;
 mod protocol;
 mod routes;
 mod security;

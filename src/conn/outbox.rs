@@ -496,3 +496,6 @@ fn wait_for_room(
         }
     }
 }
+
+#[cfg(all(test, shuttle))]
+mod shuttle_tests;

@@ -53,6 +53,7 @@ mod conn;
 mod deadline;
 mod error;
 mod http;
+mod hub;
 mod net;
 mod route;
 mod server;
@@ -67,6 +68,10 @@ pub use config::Config;
 pub use conn::{GroupMessage, Join, Messages, Overflow, Sender, WebSocket};
 pub use error::{Error, ErrorKind, Result};
 pub use http::{Cookie, Headers, Method, Response, Templates};
+pub use hub::{
+    Counts, Delivery, Group, GroupStats, Hub, HubBuilder, HubStats, Member, MemberEvent, Presence,
+    PresenceChange, Present, Watch,
+};
 pub use net::ceiling::raise_descriptor_limit;
 pub use route::{
     AcceptWebSocket, Handler, IntoResponse, Methods, Request, RequireWebSocket, accept_websocket,

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use crate::sync::Mutex;
 
 use crate::config::Config;
+use crate::conn::groups::Groups;
 use crate::conn::outbox::Outbox;
 use crate::conn::receive::Receive;
-use crate::conn::record::{Clock, Record};
+use crate::conn::record::{Clock, Phase, Record};
 use crate::net::poll::{Interest, Poller};
 use crate::net::stream::Stream;
 
@@ -24,14 +25,15 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) poller: Poller,
+    pub(crate) groups: Arc<dyn Groups>,
     /// Connections given up because the client stopped reading.
     pub(crate) slow_clients: AtomicU64,
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config) -> io::Result<Self> {
+    pub(crate) fn new(config: Config, groups: Arc<dyn Groups>) -> io::Result<Self> {
         let (clock, poller) = (Clock::new(), Poller::new()?);
-        Ok(Self { config, clock, poller, slow_clients: AtomicU64::new(0) })
+        Ok(Self { config, clock, poller, groups, slow_clients: AtomicU64::new(0) })
     }
 }
 
@@ -90,6 +92,9 @@ impl Connection {
 
     /// Lets go of the socket everywhere; the descriptor closes with its last user.
     pub(crate) fn release(&self) {
+        if self.record.phase() == Phase::WebSocket {
+            self.shared.groups.ended(self.id);
+        }
         self.receive.lock().release();
         self.outbox.release();
         self.stream.lock().take();

@@ -13,12 +13,15 @@ pub(crate) mod connection;
 pub(crate) mod groups;
 pub(crate) mod json;
 pub(crate) mod keeper;
+pub(crate) mod lane;
 pub(crate) mod mailbox;
 pub(crate) mod outbox;
 pub(crate) mod overflow;
 pub(crate) mod queue;
 pub(crate) mod receive;
+pub(crate) mod recipient;
 pub(crate) mod record;
+mod send_state;
 mod sender;
 pub(crate) mod socket;
 

@@ -1,4 +1,4 @@
-//! The outbox under many schedules of two senders, the keeper, a slow peer and an end.
+//! The outbox under many schedules of two senders, a relay, the keeper, a slow peer and an end.
 //!
 //! The sockets are a Unix pair: what the kernel does for one end is done when the other's call
 //! returns, so that a schedule is nearly all there is to chance. It takes one or two messages
@@ -13,10 +13,14 @@ use shuttle::thread::{JoinHandle, spawn, yield_now};
 use super::*;
 use crate::config::Config;
 use crate::conn::connection::Shared;
+use crate::conn::groups::{Groups, Join};
+use crate::conn::overflow::Overflow;
+use crate::conn::recipient::{Fate, Lane, Parcel, Recipient};
 use crate::net::poll::Interest;
-use crate::net::stream::Received;
+use crate::net::stream::{Blocking, Received};
 use crate::sync::atomic::AtomicBool;
 use crate::sync::model::{SOON, explore};
+use crate::ws::encoded::Encoded;
 
 /// The answer of the handshake, the long one does not fit the socket.
 const ANSWERS: [&[u8]; 2] = [b"HTTP/1.1 101\r\n\r\n", &[b'a'; 7000]];
@@ -25,6 +29,12 @@ const ANSWERS: [&[u8]; 2] = [b"HTTP/1.1 101\r\n\r\n", &[b'a'; 7000]];
 const LENGTHS: [usize; 3] = [2, 700, 3000];
 
 const MESSAGES_EACH: u8 = 4;
+
+/// The name of the relay beside the senders 0 and 1.
+const RELAY: u8 = 2;
+
+const POLICIES: [Overflow; 4] =
+    [Overflow::Disconnect, Overflow::DropOldest, Overflow::Latest, Overflow::Block(Duration::ZERO)];
 
 /// Room for about two of the longest messages.
 const LIMIT: usize = 6500;
@@ -71,7 +81,9 @@ impl Ending {
 
 /// What the threads of one schedule share.
 struct Scene {
-    conn: Connection,
+    conn: Arc<Connection>,
+    /// The way of the relay's messages.
+    lane: Arc<Lane>,
     answer: &'static [u8],
     /// One, or two that meet.
     endings: Vec<Ending>,
@@ -113,8 +125,10 @@ fn run(send_timeout: Duration) {
     let peer = scene.thread(move |scene| scene.read(peer));
     let keeper = scene.thread(|scene| scene.keep());
     let senders = [0, 1].map(|name| scene.thread(move |scene| scene.send(name)));
+    let relay = scene.thread(|scene| scene.relay());
     let senders = scene.thread(|scene| {
-        let sent = senders.map(|sender| sender.join().unwrap());
+        let [one, other] = senders.map(|sender| sender.join().unwrap());
+        let sent = [one, other, relay.join().unwrap()];
         scene.senders_are_done.store(true, Ordering::SeqCst);
         sent
     });
@@ -141,14 +155,15 @@ fn run(send_timeout: Duration) {
 impl Scene {
     fn new(stream: Arc<Stream>, send_timeout: Duration) -> Self {
         let config = Config::default().with_outbound_bytes(LIMIT).with_send_timeout(send_timeout);
-        let shared = Arc::new(Shared::new(config).unwrap());
-        let conn = Connection::new(1, Arc::clone(&stream), shared);
+        let shared = Arc::new(Shared::new(config, Arc::new(NoGroups)).unwrap());
+        let conn = Arc::new(Connection::new(1, Arc::clone(&stream), shared));
+        let lane = Arc::new(Lane::new(one_of(POLICIES), Arc::default()));
         let answer = one_of(ANSWERS);
         conn.open_outbox(stream, answer.to_vec());
         let endings = (0..one_of([1, 2])).map(|_| one_of(ENDINGS)).collect();
         let (ends_late, stalls) = one_of([(true, false), (false, false), (false, true)]);
         let [senders_are_done, leave, is_over] = [const { AtomicBool::new(false) }; 3];
-        Self { conn, answer, endings, ends_late, stalls, senders_are_done, leave, is_over }
+        Self { conn, lane, answer, endings, ends_late, stalls, senders_are_done, leave, is_over }
     }
 
     /// Waits for other threads, and lets them on.
@@ -187,6 +202,35 @@ impl Scene {
             assert_eq!(error.into_message(), Some(Message::from(payload)), "it comes back whole");
         }
         taken
+    }
+
+    /// Delivers numbered messages of a group, several at a time; returns how many the connection
+    /// was there for.
+    fn relay(&self) -> u8 {
+        let recipient = Recipient::new(&self.conn);
+        let timeout = self.conn.shared.config.send_timeout();
+        let mut number = 0;
+        for _ in 0..3 {
+            let count = one_of([1, 2, 3]);
+            let payload = |number| [&[RELAY, number][..], &vec![RELAY; one_of(LENGTHS)]].concat();
+            let messages: Vec<Encoded> = (number..number + count)
+                .map(|number| Encoded::new(Message::from(payload(number))))
+                .collect();
+            let joined: Vec<u8> = messages.iter().flat_map(|it| it.frame().to_vec()).collect();
+            let parcel = Parcel { messages: &messages, joined: &joined, lane: &self.lane };
+            let mut fates = vec![Fate::Gone; messages.len()];
+            let delivered = recipient.deliver(&parcel, &mut fates);
+            if fates.contains(&Fate::Gone) {
+                assert!(fates.iter().all(|fate| *fate == Fate::Gone), "all or none: {fates:?}");
+                break;
+            }
+            number += count;
+            let waits = matches!(self.lane.overflow, Overflow::Block(_)) && delivered.is_full;
+            if waits && !recipient.wait_for_room(Deadline::after(timeout)) {
+                recipient.give_up_slow();
+            }
+        }
+        number
     }
 
     /// Does the keeper's part: sends when the poller says so, and pings.
@@ -276,48 +320,84 @@ impl Scene {
     }
 
     /// Holds what the peer got against what the senders were told.
-    fn check(&self, bytes: &[u8], sent: &[u8], is_cut: bool) {
+    fn check(&self, bytes: &[u8], sent: &[u8; 3], is_cut: bool) {
         let is_patient = self.conn.shared.config.send_timeout() >= SOON;
         let may_cut = !is_patient || self.endings.iter().any(|ending| ending.is_cut());
+        let is_slow = self.conn.shared.slow_clients.load(Ordering::SeqCst) > 0;
         assert!(may_cut || !is_cut, "cut: {:?}", self.endings);
         let (frames, is_whole) = self.frames(bytes);
         assert!(may_cut || is_whole, "a frame was cut: {:?}", self.endings);
-        let mut received = [0, 0];
-        for frame in &frames {
-            match (frame.opcode, &frame.payload[..]) {
-                (2, [name, number, fill @ ..]) => {
-                    let next = &mut received[usize::from(*name)];
-                    assert_eq!(number, next, "messages of one sender in order");
-                    assert!(fill.iter().all(|byte| byte == name), "one message in one frame");
-                    *next += 1;
-                }
-                (8, _) | (9, b"ping") => {}
-                _ => panic!("never sent: {frame:?}"),
-            }
-        }
-        for (received, sent) in received.iter().zip(sent) {
-            assert!(received <= sent, "{received} messages came of {sent} that were sent");
-            assert!(may_cut || received == sent, "{received} of {sent}: {:?}", self.endings);
-        }
-        let count: u64 = sent.iter().copied().map(u64::from).sum();
-        assert_eq!(self.conn.outbox.messages_sent(), count);
         let closes = frames.iter().position(|frame| frame.opcode == 8);
         assert!(closes.is_none_or(|at| at + 1 == frames.len()), "behind the close: {frames:?}");
         if !may_cut {
-            self.check_close(closes.map(|at| &frames[at].payload[..]));
+            self.check_close(closes.map(|at| &frames[at].payload[..]), is_slow);
         }
+        let received = [0, 1, RELAY].map(|name| numbers(&frames, name));
+        for (received, sent) in received.iter().zip(sent).take(2) {
+            assert!(received.iter().copied().eq(0..received.len() as u8), "a hole: {received:?}");
+            let (count, sent) = (received.len(), usize::from(*sent));
+            assert!(count <= sent, "{count} messages came of {sent} that were sent");
+            let is_sure = !may_cut && !is_slow;
+            assert!(!is_sure || count == sent, "{count} of {sent}: {:?}", self.endings);
+        }
+        assert!(received[2].is_sorted_by(|one, next| one < next), "{received:?}");
+        let known = received[2].len() as u64 + Recipient::new(&self.conn).lost();
+        let is_read = !self.endings.contains(&Ending::PeerIsGone);
+        assert!(!is_read || known == u64::from(sent[2]), "{known} of {sent:?} {:?}", self.endings);
+        let (taken, all) = (sent[0] + sent[1], sent.iter().sum::<u8>());
+        let counted = self.conn.outbox.messages_sent();
+        assert!((u64::from(taken)..=u64::from(all)).contains(&counted), "{counted}: {sent:?}");
     }
 
     /// The close frame is that of one of the endings, and missing only behind a silent end.
-    fn check_close(&self, payload: Option<&[u8]>) {
+    fn check_close(&self, payload: Option<&[u8]>, is_slow: bool) {
         let Some([high, low, ..]) = payload else {
             assert!(self.endings.contains(&Ending::PeerEnds), "no close frame: {:?}", self.endings);
             return;
         };
         let code = u16::from_be_bytes([*high, *low]);
-        let codes: Vec<_> = self.endings.iter().filter_map(|ending| ending.code()).collect();
+        let mut codes: Vec<_> = self.endings.iter().filter_map(|ending| ending.code()).collect();
+        codes.extend(is_slow.then_some(close_code::TRY_AGAIN));
         assert!(codes.contains(&code), "close {code}: {:?}", self.endings);
     }
+}
+
+/// The numbers of the messages that came from one sender, in the order of their coming.
+fn numbers(frames: &[Frame], name: u8) -> Vec<u8> {
+    let mut numbers = Vec::new();
+    for frame in frames {
+        match (frame.opcode, &frame.payload[..]) {
+            (2, [from, number, fill @ ..]) if *from == name => {
+                assert!(fill.iter().all(|byte| *byte == name), "one message in one frame");
+                numbers.push(*number);
+            }
+            (2, [0..=RELAY, ..]) | (8, _) | (9, b"ping") => {}
+            _ => panic!("never sent: {frame:?}"),
+        }
+    }
+    numbers
+}
+
+/// A hub that nobody asks anything of.
+#[derive(Debug)]
+struct NoGroups;
+
+impl Groups for NoGroups {
+    fn opened(&self, _: Recipient) {}
+
+    fn check(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn join(&self, _: u64, _: &str, _: Join) -> Result<()> {
+        Ok(())
+    }
+
+    fn leave(&self, _: u64, _: &str) -> bool {
+        false
+    }
+
+    fn ended(&self, _: u64) {}
 }
 
 fn one_of<T: Copy, const N: usize>(choices: [T; N]) -> T {

@@ -407,3 +407,6 @@ pub(super) fn wait_for_room(
         }
     }
 }
+
+#[cfg(all(test, shuttle))]
+mod shuttle_tests;

@@ -64,7 +64,7 @@ mod ws;
 pub mod internals;
 
 pub use config::Config;
-pub use conn::{GroupMessage, Join, Messages, Overflow, Sender, WebSocket};
+pub use conn::{GroupMessage, Incoming, Join, Messages, Overflow, Sender, WebSocket};
 pub use error::{Error, ErrorKind, Result};
 pub use http::{Cookie, Headers, Method, Response, Templates};
 pub use net::ceiling::raise_descriptor_limit;

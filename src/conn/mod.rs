@@ -11,6 +11,7 @@
 mod accept;
 pub(crate) mod connection;
 pub(crate) mod groups;
+pub(crate) mod incoming;
 pub(crate) mod json;
 pub(crate) mod keeper;
 pub(crate) mod mailbox;
@@ -23,6 +24,7 @@ mod sender;
 pub(crate) mod socket;
 
 pub use groups::Join;
+pub use incoming::Incoming;
 pub use mailbox::GroupMessage;
 pub use overflow::Overflow;
 pub use sender::Sender;

@@ -305,7 +305,7 @@ impl WebSocket {
     }
 
     /// The receive half unless somebody waits in it; the keeper's short visits are waited for.
-    fn lock_now(&self) -> Option<MutexGuard<'_, Receive>> {
+    pub(super) fn lock_now(&self) -> Option<MutexGuard<'_, Receive>> {
         loop {
             if let Some(receive) = self.conn.receive.try_lock() {
                 return Some(receive);
@@ -317,21 +317,21 @@ impl WebSocket {
         }
     }
 
-    fn lock_until(&self, deadline: Deadline) -> Option<MutexGuard<'_, Receive>> {
+    pub(super) fn lock_until(&self, deadline: Deadline) -> Option<MutexGuard<'_, Receive>> {
         match deadline.instant() {
             Some(instant) => self.conn.receive.try_lock_until(instant),
             None => Some(self.conn.receive.lock()),
         }
     }
 
-    fn outcome(&self) -> Result<Option<Message>> {
+    pub(super) fn outcome<T>(&self) -> Result<Option<T>> {
         match self.conn.outbox.end() {
             Some(End { closed, .. }) if closed.is_clean() => Ok(None),
             _ => Err(self.end_error()),
         }
     }
 
-    fn end_error(&self) -> Error {
+    pub(super) fn end_error(&self) -> Error {
         self.conn.end_error()
     }
 
@@ -340,6 +340,7 @@ impl WebSocket {
     /// # Blocking
     /// Until the client has answered or the close deadline cuts it.
     pub(crate) fn finish(&self, code: u16, reason: &'static str) -> Summary {
+        self.conn.close_mailbox();
         self.conn.close(CloseFrame::of_server(code, reason));
         let mut receive = self.conn.receive.lock();
         loop {
@@ -367,7 +368,7 @@ pub(crate) struct Summary {
     pub(crate) sent: u64,
 }
 
-fn timed_out(time: Duration) -> Error {
+pub(super) fn timed_out(time: Duration) -> Error {
     Error::new(ErrorKind::Timeout, format!("no message within {time:?}"))
 }
 

@@ -104,6 +104,15 @@ impl WebSocket {
         Err(self.end_error())
     }
 
+    /// Waits as [`wait_any`](Self::wait_any) does, but takes no second descriptor as long as no
+    /// group was joined to the inbox; for who joins on the waiting thread only.
+    pub(crate) fn wait_joined(&self) -> Result<Option<Incoming>> {
+        match self.conn.mailbox() {
+            Some(_) => self.wait_any(),
+            None => Ok(self.wait()?.map(Incoming::Client)),
+        }
+    }
+
     fn next_any(&self, deadline: Deadline) -> Result<Step> {
         // Before the handshake is answered: without a descriptor there is still HTTP to say so.
         let mailbox = self.conn.open_mailbox()?;

@@ -16,7 +16,7 @@ use crate::conn::sender::Sender;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ws::close::CloseFrame;
-use crate::ws::{Closed, Message};
+use crate::ws::{Closed, Message, Side};
 
 /// One WebSocket connection, as its handler sees it.
 ///
@@ -333,6 +333,14 @@ impl WebSocket {
 
     pub(super) fn end_error(&self) -> Error {
         self.conn.end_error()
+    }
+
+    /// Begins the closing handshake with words of the server's own, unless the end has begun
+    /// otherwise; tells how the connection ends, as far as this side knows by now.
+    pub(crate) fn close_of_server(&self, code: u16, reason: &'static str) -> Closed {
+        self.conn.close(CloseFrame::of_server(code, reason));
+        let farewell = self.conn.outbox.farewell();
+        farewell.unwrap_or_else(|| Closed::lost(Side::Client, "the client is gone"))
     }
 
     /// Ends the connection after its handler: says goodbye, waits for the answer, lets go.

@@ -10,6 +10,7 @@ mod backpressure;
 #[cfg(feature = "cli")]
 mod binary;
 mod close;
+mod consumer;
 #[cfg(feature = "cli")]
 mod demo;
 mod handshake;

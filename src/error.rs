@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Protocol,
     /// A bounded queue had no room and the call was not allowed to wait; nothing was queued.
     QueueFull,
+    /// The hub's relays could not be started, or have not kept up; nothing was published.
+    Relay,
     /// The deadline of this call passed; the connection may still be usable.
     Timeout,
     /// Bytes that must be UTF-8 are not.

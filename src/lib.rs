@@ -53,6 +53,7 @@ mod conn;
 mod deadline;
 mod error;
 mod http;
+mod hub;
 mod net;
 mod route;
 mod server;
@@ -64,9 +65,13 @@ mod ws;
 pub mod internals;
 
 pub use config::Config;
-pub use conn::{GroupMessage, Incoming, Join, Messages, Overflow, Sender, WebSocket};
+pub use conn::{GroupMessage, Inbox, Incoming, Join, Messages, Overflow, Sender, WebSocket};
 pub use error::{Error, ErrorKind, Result};
 pub use http::{Cookie, Headers, Method, Response, Templates};
+pub use hub::{
+    Counts, Delivery, Group, GroupStats, Hub, HubBuilder, HubStats, Member, MemberEvent, Presence,
+    PresenceChange, Present, Watch,
+};
 pub use net::ceiling::raise_descriptor_limit;
 pub use route::{
     AcceptWebSocket, Admission, Consumer, ConsumerRoute, Context, Handler, IntoResponse,

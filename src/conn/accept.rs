@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::sync::Mutex;
 
 use crate::conn::connection::Connection;
+use crate::conn::recipient::Recipient;
 use crate::conn::record::Phase;
 use crate::conn::socket::WebSocket;
 use crate::error::{Error, ErrorKind, Result};
@@ -137,6 +138,7 @@ impl WebSocket {
         conn.receive.lock().open(conn, pending.stream, pending.early);
         conn.record.set_phase(Phase::WebSocket);
         self.is_open.store(true, Ordering::Release);
+        conn.shared.groups.opened(Recipient::new(conn));
     }
 
     /// True once the handshake is answered with 101.

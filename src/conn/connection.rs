@@ -13,11 +13,11 @@ use std::sync::{Arc, OnceLock};
 use crate::sync::Mutex;
 
 use crate::config::Config;
-use crate::conn::mailbox::{Fate, GroupMessage, Mailbox};
+use crate::conn::groups::Groups;
+use crate::conn::mailbox::Mailbox;
 use crate::conn::outbox::Outbox;
-use crate::conn::overflow::Overflow;
 use crate::conn::receive::Receive;
-use crate::conn::record::{Clock, Record};
+use crate::conn::record::{Clock, Phase, Record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::poll::{Interest, Poller};
 use crate::net::stream::Stream;
@@ -28,14 +28,15 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) poller: Poller,
+    pub(crate) groups: Arc<dyn Groups>,
     /// Connections given up because the client stopped reading.
     pub(crate) slow_clients: AtomicU64,
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config) -> io::Result<Self> {
+    pub(crate) fn new(config: Config, groups: Arc<dyn Groups>) -> io::Result<Self> {
         let (clock, poller) = (Clock::new(), Poller::new()?);
-        Ok(Self { config, clock, poller, slow_clients: AtomicU64::new(0) })
+        Ok(Self { config, clock, poller, groups, slow_clients: AtomicU64::new(0) })
     }
 }
 
@@ -118,16 +119,6 @@ impl Connection {
         self.mailbox.get().map(Box::as_ref)
     }
 
-    /// Leaves a group's message for the handler; `tag` is the number of the group.
-    ///
-    /// Never waits. After [`Fate::Overflowed`] it is the caller who closes with 1013.
-    pub(crate) fn push_group(&self, tag: u64, message: GroupMessage, overflow: Overflow) -> Fate {
-        match self.mailbox() {
-            Some(mailbox) if !self.record.is_closing() => mailbox.push(tag, message, overflow),
-            _ => Fate::Gone,
-        }
-    }
-
     /// No handler is left to take group messages.
     pub(crate) fn close_mailbox(&self) {
         if let Some(mailbox) = self.mailbox() {
@@ -137,6 +128,9 @@ impl Connection {
 
     /// Lets go of the socket everywhere; the descriptor closes with its last user.
     pub(crate) fn release(&self) {
+        if self.record.phase() == Phase::WebSocket {
+            self.shared.groups.ended(self.id);
+        }
         self.close_mailbox();
         self.receive.lock().release();
         self.outbox.release();

@@ -1,11 +1,11 @@
 //! What a connection asks of the hub above it: to join, to leave, and to hear of its end.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::conn::connection::Connection;
+use crate::conn::recipient::Recipient;
+use crate::conn::socket::WebSocket;
 use crate::error::Result;
 
 /// The hub, as connections know it.
@@ -13,10 +13,13 @@ use crate::error::Result;
 /// No call waits for a peer, and none is made with a lock of a connection's send half held.
 pub(crate) trait Groups: fmt::Debug + Send + Sync {
     /// The handshake of a connection is answered: it can be reached from now on.
-    fn opened(&self, conn: &Arc<Connection>);
+    fn opened(&self, recipient: Recipient);
+
+    /// Checks the name of a group.
+    fn check(&self, group: &str) -> Result<()>;
 
     /// Makes the connection a member of a group.
-    fn join(&self, conn: &Arc<Connection>, group: &str, join: Join) -> Result<()>;
+    fn join(&self, conn_id: u64, group: &str, join: Join) -> Result<()>;
 
     /// Ends a membership; false if there was none.
     fn leave(&self, conn_id: u64, group: &str) -> bool;
@@ -43,6 +46,11 @@ pub struct Join {
 impl Join {
     /// Has the group's messages delivered to the handler, through
     /// [`WebSocket::wait_any`](crate::WebSocket::wait_any), instead of straight to the client.
+    ///
+    /// What waits for the handler is limited by
+    /// [`group_inbox_messages`](crate::Config::group_inbox_messages); then the group's policy
+    /// counts. Handlers that publish to a group with [`Overflow::Block`](crate::Overflow::Block)
+    /// should not be its members in this way: they would wait for each other, and for themselves.
     #[must_use]
     pub fn to_inbox(mut self) -> Self {
         self.is_inbox = true;
@@ -62,5 +70,58 @@ impl Join {
     pub fn metadata(mut self, metadata: impl Into<Value>) -> Self {
         self.metadata = metadata.into();
         self
+    }
+}
+
+impl WebSocket {
+    /// Makes the connection a member of a group: its messages go straight to the client.
+    ///
+    /// The membership ends with [`leave`](Self::leave) or by itself with the connection. Joining
+    /// again changes nothing.
+    ///
+    /// # Blocking
+    /// Never. The handshake is answered, if it has not been.
+    ///
+    /// # Units
+    /// `group`: any UTF-8 of 1 to 255 bytes without control characters.
+    ///
+    /// # Errors
+    /// - `Limit`: the name is too long, or the connection is in 1000 groups.
+    /// - `Protocol`: the name is empty or has control characters.
+    /// - `Closed`: the connection is over.
+    ///
+    /// # Source
+    /// Channels `group_add`, which took ASCII names only and forgot members after a day.
+    pub fn join(&self, group: impl AsRef<str>) -> Result<()> {
+        self.join_with(group, Join::default())
+    }
+
+    /// Makes the connection a member of a group with a user's name, metadata, or messages that
+    /// go to the handler. Joining again replaces what was said before.
+    ///
+    /// # Blocking
+    /// As [`join`](Self::join).
+    ///
+    /// # Errors
+    /// As [`join`](Self::join); `Relay` if the thread for presence cannot be started; `Io` if there
+    /// is no descriptor for the inbox, as for [`wait_any`](Self::wait_any).
+    pub fn join_with(&self, group: impl AsRef<str>, join: Join) -> Result<()> {
+        // A bad name can still be answered by plain HTTP.
+        self.conn.shared.groups.check(group.as_ref())?;
+        if join.is_inbox {
+            self.conn.open_mailbox()?;
+        }
+        self.open()?;
+        self.conn.shared.groups.join(self.conn.id(), group.as_ref(), join)
+    }
+
+    /// Ends a membership; false if there was none.
+    ///
+    /// What was published before and is on its way may still come.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn leave(&self, group: impl AsRef<str>) -> bool {
+        self.conn.shared.groups.leave(self.conn.id(), group.as_ref())
     }
 }

@@ -13,11 +13,13 @@ use std::io;
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::conn::lane::Lane;
 use crate::conn::overflow::Overflow;
 use crate::conn::receive::MESSAGE_OVERHEAD;
+use crate::conn::recipient::{Delivered, Fate};
 use crate::deadline::Deadline;
 use crate::net::waker::Waker;
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::ws::Message;
 
 /// A message of a group, delivered to the handler of a member.
@@ -51,34 +53,12 @@ impl GroupMessage {
     }
 }
 
-/// What became of a pushed message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// It waits for the handler; so many older messages of its group were dropped for it.
-    Queued { displaced: usize },
-    /// There is no room, and the group's policy closes such a member. The message is dropped.
-    Overflowed,
-    /// No handler will come for it. The message is dropped.
-    Gone,
-}
-
-/// Whether a full mailbox came to have room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Room {
-    /// There is room.
-    Free,
-    /// The deadline passed and it is as full as before.
-    Full,
-    /// No handler will make any.
-    Gone,
-}
-
 /// The queue between the groups of a connection and its handler.
 ///
 /// It is full when `group_inbox_messages` wait or one more message would pass `inbox_bytes`; one
 /// message is always taken. Beyond that there is at most one message of each group that drops old
-/// ones, because the newest is never the one to go, and what publishers with
-/// [`Overflow::Block`] add until they look at [`is_full`](Self::is_full).
+/// ones, because the newest is never the one to go, and what was on its way when publishers with
+/// [`Overflow::Block`] learnt that it is full.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     state: Mutex<State>,
@@ -101,15 +81,20 @@ struct State {
     waker: Option<Arc<Waker>>,
 }
 
+/// A message with the way it came, which is the same for all of its group.
 #[derive(Debug)]
 struct Letter {
-    tag: u64,
+    lane: Arc<Lane>,
     message: GroupMessage,
 }
 
 impl Letter {
     fn cost(&self) -> usize {
         self.message.message.len() + MESSAGE_OVERHEAD
+    }
+
+    fn is_of(&self, lane: &Arc<Lane>) -> bool {
+        Arc::ptr_eq(&self.lane, lane)
     }
 }
 
@@ -132,40 +117,52 @@ impl Mailbox {
         })
     }
 
-    /// Adds a message of the group with the number `tag`, as its overflow policy says.
+    /// Adds messages of one group as its policy says; `fates` gets what became of each. Wakes the
+    /// handler at most once.
     ///
     /// Never waits; a publisher that may be slowed down calls [`wait_for_room`](Self::wait_for_room)
-    /// as well.
-    pub(crate) fn push(&self, tag: u64, message: GroupMessage, overflow: Overflow) -> Fate {
-        let letter = Letter { tag, message };
+    /// as well. Where the policy is to close the member, nothing is taken any more and the caller
+    /// closes with 1013.
+    pub(crate) fn push(
+        &self,
+        lane: &Arc<Lane>,
+        messages: impl IntoIterator<Item = GroupMessage>,
+        fates: &mut [Fate],
+    ) -> Delivered {
         let mut state = self.state.lock();
         if state.is_closed {
-            return Fate::Gone;
+            fates.fill(Fate::Gone);
+            return Delivered::default();
         }
-        let displaced = match overflow {
-            Overflow::Disconnect if !self.fits(&state, letter.cost()) => {
-                state.lost += 1;
-                return Fate::Overflowed;
-            }
-            Overflow::Disconnect | Overflow::Block(_) => {
-                state.add(letter);
-                0
-            }
-            Overflow::DropOldest => {
-                let displaced = self.make_room(&mut state, &letter);
-                state.add(letter);
-                displaced
-            }
-            Overflow::Latest => state.replace(letter),
-        };
-        state.lost += displaced as u64;
+        let mut has_displaced = false;
+        for (at, message) in messages.into_iter().enumerate() {
+            fates[at] = if state.queue.is_empty() { Fate::Written } else { Fate::Queued };
+            let letter = Letter { lane: Arc::clone(lane), message };
+            let Some(displaced) = self.add(&mut state, letter) else {
+                let missed = (fates.len() - at) as u64;
+                state.lost += missed;
+                lane.count(|counters| &counters.dropped, missed);
+                fates.fill(Fate::Dropped);
+                self.shut(state, |lane| lane.count(|counters| &counters.dropped, 1));
+                return Delivered { was_closed: true, is_full: false };
+            };
+            state.lost += displaced as u64;
+            lane.count(|counters| &counters.dropped, displaced as u64);
+            has_displaced |= displaced > 0;
+        }
+        if has_displaced {
+            // The queue holds the newest of them.
+            let waiting = state.queue.iter().filter(|letter| letter.is_of(lane)).count();
+            fates.iter_mut().rev().skip(waiting).for_each(|fate| *fate = Fate::Dropped);
+        }
+        let is_full = self.is_over(&state);
         let is_awaited = std::mem::take(&mut state.is_awaited);
         let waker = if is_awaited { state.waker.clone() } else { None };
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
         }
-        Fate::Queued { displaced }
+        Delivered { was_closed: false, is_full }
     }
 
     /// The oldest message.
@@ -199,31 +196,25 @@ impl Mailbox {
         self.state.lock().lost
     }
 
-    /// True if a publisher that does not want to lose anything has to wait.
-    pub(crate) fn is_full(&self) -> bool {
-        self.is_over(&self.state.lock())
-    }
-
-    /// Waits until there is room or nobody to make it, but not beyond the deadline.
-    pub(crate) fn wait_for_room(&self, deadline: Deadline) -> Room {
+    /// Waits until there is room, or nobody to make it; false if the deadline passed before that.
+    ///
+    /// # Blocking
+    /// Until room, the end of the connection or the deadline.
+    pub(crate) fn wait_for_room(&self, deadline: Deadline) -> bool {
         let mut state = self.state.lock();
-        loop {
-            if state.is_closed {
-                return Room::Gone;
-            }
-            if !self.is_over(&state) {
-                return Room::Free;
-            }
-            match deadline.instant() {
-                None => self.room.wait(&mut state),
-                Some(instant) => {
-                    let is_late = self.room.wait_until(&mut state, instant).timed_out();
-                    if is_late && !state.is_closed && self.is_over(&state) {
-                        return Room::Full;
-                    }
+        while self.is_over(&state) {
+            let is_late = match deadline.instant() {
+                None => {
+                    self.room.wait(&mut state);
+                    false
                 }
+                Some(instant) => self.room.wait_until(&mut state, instant).timed_out(),
+            };
+            if is_late {
+                return !self.is_over(&state);
             }
         }
+        true
     }
 
     /// Calls `wait` with the waker, unless a message can be taken at once; without a waker if the
@@ -251,15 +242,49 @@ impl Mailbox {
         outcome
     }
 
-    /// Takes nothing more, drops what waits and gives the descriptor back.
+    /// Takes nothing more, drops and counts what waits, and gives the descriptor back.
     pub(crate) fn close(&self) {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
+        if !state.is_closed {
+            self.shut(state, |lane| lane.count(|counters| &counters.abandoned, 1));
+        }
+    }
+
+    /// Closes because a publisher's patience is over; false if it is closed already.
+    pub(crate) fn give_up(&self) -> bool {
+        let state = self.state.lock();
+        let is_open = !state.is_closed;
+        if is_open {
+            self.shut(state, |lane| lane.count(|counters| &counters.dropped, 1));
+        }
+        is_open
+    }
+
+    fn shut(&self, mut state: MutexGuard<'_, State>, count: impl Fn(&Lane)) {
         state.is_closed = true;
         state.bytes = 0;
-        let dropped = (std::mem::take(&mut state.queue), state.waker.take());
+        let (queue, waker) = (std::mem::take(&mut state.queue), state.waker.take());
+        state.lost += queue.len() as u64;
         drop(state);
-        drop(dropped);
+        queue.iter().for_each(|letter| count(&letter.lane));
+        drop(waker);
         self.room.notify_all();
+    }
+
+    /// Adds a message; returns how many others had to go for it, or `None` if the policy is to
+    /// close the member instead.
+    fn add(&self, state: &mut State, letter: Letter) -> Option<usize> {
+        let mut displaced = 0;
+        match letter.lane.overflow {
+            Overflow::Disconnect if !self.fits(state, letter.cost()) => return None,
+            Overflow::Disconnect | Overflow::Block(_) => state.add(letter),
+            Overflow::DropOldest => {
+                displaced = self.make_room(state, &letter);
+                state.add(letter);
+            }
+            Overflow::Latest => displaced = state.replace(letter),
+        }
+        Some(displaced)
     }
 
     /// True if one more message of this cost may be added.
@@ -277,7 +302,7 @@ impl Mailbox {
     fn make_room(&self, state: &mut State, letter: &Letter) -> usize {
         let mut displaced = 0;
         while !self.fits(state, letter.cost()) {
-            let Some(at) = state.position(letter.tag) else { break };
+            let Some(at) = state.position(&letter.lane) else { break };
             state.remove(at);
             displaced += 1;
         }
@@ -297,14 +322,14 @@ impl State {
         }
     }
 
-    fn position(&self, tag: u64) -> Option<usize> {
-        self.queue.iter().position(|letter| letter.tag == tag)
+    fn position(&self, lane: &Arc<Lane>) -> Option<usize> {
+        self.queue.iter().position(|letter| letter.is_of(lane))
     }
 
     /// Puts the letter in the place of the one of its group that waits, so that a group that sends
     /// without end is not put off without end; returns how many were there.
     fn replace(&mut self, letter: Letter) -> usize {
-        let Some(at) = self.position(letter.tag) else {
+        let Some(at) = self.position(&letter.lane) else {
             self.add(letter);
             return 0;
         };

@@ -11,19 +11,24 @@
 mod accept;
 pub(crate) mod connection;
 pub(crate) mod groups;
+mod inbox;
 pub(crate) mod incoming;
 pub(crate) mod json;
 pub(crate) mod keeper;
+pub(crate) mod lane;
 pub(crate) mod mailbox;
 pub(crate) mod outbox;
 pub(crate) mod overflow;
 pub(crate) mod queue;
 pub(crate) mod receive;
+pub(crate) mod recipient;
 pub(crate) mod record;
+mod send_state;
 mod sender;
 pub(crate) mod socket;
 
 pub use groups::Join;
+pub use inbox::Inbox;
 pub use incoming::Incoming;
 pub use mailbox::GroupMessage;
 pub use overflow::Overflow;

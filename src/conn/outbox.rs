@@ -17,10 +17,10 @@ use std::sync::Arc;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::conn::connection::Connection;
-use crate::conn::queue::SendQueue;
+use crate::conn::send_state::{End, SendState};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::stream::{Blocking, MAX_SLICES, Stream};
+use crate::net::stream::{Blocking, Stream};
 use crate::ws::close::{CloseFrame, Closed, Side, Violation, close_code};
 use crate::ws::encoded::{FrameKind, HeaderBytes, MAX_HEADER_BYTES};
 use crate::ws::{Bytes, Message};
@@ -40,43 +40,11 @@ pub(crate) enum Patience {
 /// The send half of a connection.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    state: Mutex<SendState>,
+    pub(super) state: Mutex<SendState>,
     /// Signalled when queued bytes went out and when the connection ends.
-    room: Condvar,
-    limit: usize,
-}
-
-#[derive(Debug, Default)]
-struct SendState {
-    /// `None` before the handshake's answer and after the end.
-    stream: Option<Arc<Stream>>,
-    queue: SendQueue,
-    /// Our close frame is sent or queued: no data may follow.
-    close_sent: Option<CloseFrame>,
-    /// The peer's close frame has come.
-    close_received: bool,
-    /// The kernel refused to take more: the peer is gone.
-    is_broken: bool,
-    end: Option<End>,
-    messages_sent: u64,
-}
-
-/// How the connection ended, and the peer's fault if there was one.
-#[derive(Clone, Debug)]
-pub(crate) struct End {
-    pub(crate) closed: Closed,
-    pub(crate) violation: Option<Violation>,
-}
-
-impl End {
-    /// The error for a call that needs an open connection.
-    pub(crate) fn to_error(&self) -> Error {
-        let error = Error::new(ErrorKind::Closed, self.closed.to_string());
-        match self.violation {
-            Some(violation) => error.with_source(violation.into_error()),
-            None => error,
-        }
-    }
+    pub(super) room: Condvar,
+    /// Most memory that may wait for the client.
+    pub(super) limit: usize,
 }
 
 impl Outbox {
@@ -129,72 +97,9 @@ impl Outbox {
     pub(crate) fn release(&self) {
         let mut state = self.state.lock();
         state.stream = None;
-        state.queue.clear();
+        state.clear_queue();
         drop(state);
         self.room.notify_all();
-    }
-}
-
-impl SendState {
-    /// The reason why no data may be sent any more.
-    fn refusal(&self) -> Option<Error> {
-        if let Some(end) = &self.end {
-            return Some(end.to_error());
-        }
-        if let Some(frame) = &self.close_sent {
-            let text = format!("close {} has been sent; nothing may follow it", frame.code());
-            return Some(Error::new(ErrorKind::Closed, text));
-        }
-        let is_gone = self.is_broken || self.stream.is_none();
-        is_gone.then(|| Error::new(ErrorKind::Closed, "the client is gone"))
-    }
-
-    /// Sends as much of the queue as fits.
-    fn flush(&mut self) -> io::Result<()> {
-        let Some(stream) = self.stream.clone() else { return Ok(()) };
-        while !self.queue.is_empty() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let mut count = 0;
-            for (slot, slice) in slices.iter_mut().zip(self.queue.slices()) {
-                *slot = slice;
-                count += 1;
-            }
-            match stream.send_slices(&slices[..count], Blocking::Never) {
-                Ok(sent) => self.queue.advance(sent),
-                Err(error) if error.kind() == IoErrorKind::WouldBlock => return Ok(()),
-                Err(error) => {
-                    self.fail();
-                    return Err(error);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Nothing can be sent any more: drops what is queued and wakes a reader that would wait
-    /// for an answer to it.
-    fn fail(&mut self) {
-        self.is_broken = true;
-        self.queue.clear();
-        if let Some(stream) = &self.stream {
-            stream.shutdown();
-        }
-    }
-
-    /// Ends the sending direction once everything due has gone out.
-    fn settle(&self) {
-        let Some(stream) = &self.stream else { return };
-        if !self.queue.is_empty() || self.close_sent.is_none() {
-            return;
-        }
-        if self.close_received {
-            // Both have said goodbye: the server closes first and at once (RFC 6455 7.1.1).
-            stream.shutdown();
-        } else if self.end.is_some() {
-            // The peer broke the protocol and may still be sending: it has to see our close
-            // frame, so its bytes are read and dropped until it ends or the deadline passes.
-            stream.shutdown_write();
-        }
     }
 }
 
@@ -203,7 +108,7 @@ impl Connection {
     pub(crate) fn open_outbox(&self, stream: Arc<Stream>, answer: Vec<u8>) {
         let mut state = self.outbox.state.lock();
         state.stream = Some(stream);
-        state.queue.push_raw(Bytes::from(answer), 0);
+        state.queue.push_answer(Bytes::from(answer));
         self.flush_locked(&mut state);
     }
 
@@ -223,7 +128,7 @@ impl Connection {
                 return self.send_direct(&mut state, header, message);
             }
             let frame_bytes = header.as_slice().len() + message.len();
-            if state.queue.bytes() + frame_bytes <= self.outbox.limit {
+            if state.queue.cost_with(frame_bytes) <= self.outbox.limit {
                 state.messages_sent += 1;
                 state.queue.push(header, message.into_bytes(), 0);
                 return Ok(());
@@ -231,7 +136,7 @@ impl Connection {
             if patience == Patience::Refuse {
                 let text = format!(
                     "{} bytes wait for the client, over the limit of {} with {frame_bytes} more",
-                    state.queue.bytes(),
+                    state.queue.cost(),
                     self.outbox.limit
                 );
                 return Err(Error::new(ErrorKind::QueueFull, text).with_returned(message));
@@ -244,7 +149,7 @@ impl Connection {
             }
             // The kernel may take more long before it says so.
             self.flush_locked(&mut state);
-            if state.queue.is_empty() || state.queue.bytes() + frame_bytes <= self.outbox.limit {
+            if state.queue.is_empty() || state.queue.cost_with(frame_bytes) <= self.outbox.limit {
                 continue;
             }
             if self.record.stuck_since() == stuck_since {
@@ -360,7 +265,7 @@ impl Connection {
         }
         state.settle();
         drop(state);
-        self.outbox.room.notify_all();
+        self.is_over();
     }
 
     /// Closes the connection of a peer that broke the protocol.
@@ -377,7 +282,7 @@ impl Connection {
         }
         state.settle();
         drop(state);
-        self.outbox.room.notify_all();
+        self.is_over();
     }
 
     /// Takes note that the stream ended without the closing handshake.
@@ -391,15 +296,21 @@ impl Connection {
             state.end = Some(End { closed, violation: None });
         }
         drop(state);
+        self.is_over();
+    }
+
+    /// Tells everybody who waits for room, and the groups, that the connection has ended.
+    fn is_over(&self) {
         self.outbox.room.notify_all();
+        self.shared.groups.ended(self.id());
     }
 
     /// Gives a connection up: says why as far as the peer still listens, then cuts it. False if
     /// it was over already.
     pub(crate) fn give_up(&self, code: u16, reason: &'static str) -> bool {
         let mut state = self.outbox.state.lock();
-        let is_news = state.end.is_none();
-        if is_news {
+        let is_news = state.end.is_none() && state.close_sent.is_none();
+        if state.end.is_none() {
             let frame = CloseFrame::of_server(code, reason);
             let closed = match &state.close_sent {
                 Some(ours) => Closed::from_frame(Side::Server, ours, false),
@@ -413,7 +324,7 @@ impl Connection {
         let is_flushed = state.queue.is_empty();
         state.fail();
         drop(state);
-        self.outbox.room.notify_all();
+        self.is_over();
         // What the kernel has goes out before the end; what it would not take will never go.
         if !is_flushed && let Some(stream) = self.stream() {
             stream.cut();
@@ -440,7 +351,7 @@ impl Connection {
         self.outbox.room.notify_all();
     }
 
-    fn queue_close(&self, state: &mut MutexGuard<'_, SendState>, frame: CloseFrame) {
+    pub(super) fn queue_close(&self, state: &mut MutexGuard<'_, SendState>, frame: CloseFrame) {
         let payload = Bytes::from(frame.payload());
         state.queue.push(HeaderBytes::new(FrameKind::Close, payload.len()), payload, 0);
         state.close_sent = Some(frame);
@@ -454,7 +365,7 @@ impl Connection {
         self.record.set_close_by(self.shared.clock.after(timeout));
     }
 
-    fn flush_locked(&self, state: &mut MutexGuard<'_, SendState>) {
+    pub(super) fn flush_locked(&self, state: &mut MutexGuard<'_, SendState>) {
         let before = state.queue.bytes();
         if let Err(error) = state.flush() {
             log::debug!("conn-{}: cannot send: {error}", self.id());
@@ -469,7 +380,7 @@ impl Connection {
     }
 
     /// Bytes are queued: the keeper sends them when it can and watches the time.
-    fn note_stuck(&self, state: &MutexGuard<'_, SendState>) {
+    pub(super) fn note_stuck(&self, state: &MutexGuard<'_, SendState>) {
         self.record.set_stuck_since(self.shared.clock.now());
         if let Some(stream) = &state.stream {
             self.watch_write(stream);
@@ -491,7 +402,7 @@ fn send_now(stream: &Stream, header: &[u8], payload: &[u8]) -> io::Result<usize>
 }
 
 /// Waits until the state may have changed; false once the deadline has passed.
-fn wait_for_room(
+pub(super) fn wait_for_room(
     room: &Condvar,
     state: &mut MutexGuard<'_, SendState>,
     deadline: Deadline,

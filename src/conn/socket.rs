@@ -10,8 +10,9 @@ use crate::sync::{Mutex, MutexGuard};
 
 use crate::conn::accept::Pending;
 use crate::conn::connection::Connection;
-use crate::conn::outbox::{End, Patience};
+use crate::conn::outbox::Patience;
 use crate::conn::receive::{Receive, Until};
+use crate::conn::send_state::End;
 use crate::conn::sender::Sender;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};

@@ -4,8 +4,9 @@ use std::cell::Cell;
 
 use serde::Serialize;
 
-use crate::conn::{Sender, WebSocket};
+use crate::conn::{Join, Sender, WebSocket};
 use crate::error::Result;
+use crate::hub::Hub;
 use crate::route::request::Request;
 use crate::ws::Message;
 
@@ -52,6 +53,53 @@ impl<'a> Context<'a> {
     /// The number of the connection, as in the thread's name and the log.
     pub fn conn_id(&self) -> u64 {
         self.ws.conn_id()
+    }
+
+    /// The hub of the server, to publish to groups and to ask who is there.
+    pub fn hub(&self) -> &'a Hub {
+        self.request.hub()
+    }
+
+    /// Joins a group whose messages go to [`group_message`](crate::Consumer::group_message).
+    ///
+    /// # Blocking
+    /// Never. The handshake is answered, if it has not been.
+    ///
+    /// # Errors
+    /// As [`WebSocket::join_with`].
+    pub fn join(&self, group: impl AsRef<str>) -> Result<()> {
+        self.join_with(group, Join::default())
+    }
+
+    /// Joins as [`join`](Self::join) does, with a user's name or metadata.
+    ///
+    /// # Blocking
+    /// As [`join`](Self::join).
+    ///
+    /// # Errors
+    /// As [`WebSocket::join_with`].
+    pub fn join_with(&self, group: impl AsRef<str>, join: Join) -> Result<()> {
+        self.ws.join_with(group, join.to_inbox())
+    }
+
+    /// Joins a group whose messages go straight to the client, which is faster than to forward
+    /// them.
+    ///
+    /// # Blocking
+    /// As [`join`](Self::join).
+    ///
+    /// # Errors
+    /// As [`WebSocket::join_with`].
+    pub fn join_direct(&self, group: impl AsRef<str>, join: Join) -> Result<()> {
+        self.ws.join_with(group, Join { is_inbox: false, ..join })
+    }
+
+    /// Leaves a group; false if the connection was no member.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn leave(&self, group: impl AsRef<str>) -> bool {
+        self.ws.leave(group)
     }
 
     /// Sends a message to the client.

@@ -13,6 +13,7 @@ use crate::http::query::Pairs;
 use crate::http::refusal::Refusal;
 use crate::http::request::RequestHead;
 use crate::http::{Headers, Method, Response, Templates};
+use crate::hub::Hub;
 use crate::route::pattern::Params;
 
 /// Where the body of a request comes from when a handler asks for it.
@@ -38,7 +39,14 @@ pub struct Request {
     body: OnceLock<Result<Vec<u8>, Refusal>>,
     form: OnceLock<Result<Pairs, Refusal>>,
     websocket: Option<WebSocket>,
-    templates: Templates,
+    surroundings: Surroundings,
+}
+
+/// What of its server a request can reach.
+#[derive(Clone, Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) templates: Templates,
+    pub(crate) hub: Hub,
 }
 
 impl Request {
@@ -47,7 +55,7 @@ impl Request {
         peer: SocketAddr,
         conn_id: u64,
         source: Arc<dyn BodySource>,
-        templates: Templates,
+        surroundings: Surroundings,
     ) -> Self {
         Self {
             head,
@@ -58,7 +66,7 @@ impl Request {
             body: OnceLock::new(),
             form: OnceLock::new(),
             websocket: None,
-            templates,
+            surroundings,
         }
     }
 
@@ -196,6 +204,11 @@ impl Request {
         })
     }
 
+    /// The groups of the server's connections.
+    pub fn hub(&self) -> &Hub {
+        &self.surroundings.hub
+    }
+
     /// Fills a template of the server with values and answers it as HTML.
     ///
     /// # Blocking
@@ -204,7 +217,7 @@ impl Request {
     /// # Errors
     /// `Config`: there is no such template, or it failed; the text names the template and line.
     pub fn render(&self, template: &str, values: impl Serialize) -> Result<Response> {
-        Ok(Response::html(self.templates.render(template, values)?))
+        Ok(Response::html(self.surroundings.templates.render(template, values)?))
     }
 
     /// True if this is a valid WebSocket handshake on a route that accepts it.

@@ -11,7 +11,7 @@ use crate::server::app::App;
 use crate::server::http_io::refusal_bytes;
 use crate::server::run::Alive;
 use crate::server::serve::{Arrival, serve};
-use crate::server::stats::Full;
+use crate::server::stats::{Full, Stats};
 
 /// Pause after the process ran out of descriptors, so that trying again is not spinning.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(10);
@@ -86,7 +86,7 @@ fn admit(
             return refuse(app, stream);
         }
     };
-    let id = app.stats.next_id();
+    let id = Stats::next_id();
     let arrival = Arrival {
         app: Arc::clone(app),
         stream: Arc::clone(&stream),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::conn::connection::Shared;
 use crate::conn::keeper::Keeper;
 use crate::http::Templates;
+use crate::hub::Hub;
 use crate::route::hosts::Hosts;
 use crate::route::router::Router;
 use crate::server::stats::Stats;
@@ -17,6 +18,7 @@ pub(crate) struct App {
     pub(crate) templates: Templates,
     pub(crate) origins: Origins,
     pub(crate) hosts: Hosts,
+    pub(crate) hub: Hub,
     pub(crate) shared: Arc<Shared>,
     pub(crate) keeper: Keeper,
     pub(crate) stats: Arc<Stats>,

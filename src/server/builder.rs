@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::conn::connection::Shared;
+use crate::conn::groups::Groups;
 use crate::conn::keeper::Keeper;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Templates;
+use crate::hub::Hub;
 use crate::net::ceiling::{hard_ceiling, host_ceiling};
 use crate::route::Handler;
 use crate::route::hosts::Hosts;
@@ -28,6 +30,7 @@ pub struct Builder {
     origins: Origins,
     hosts: Hosts,
     accepts_all: bool,
+    hub: Hub,
 }
 
 impl Builder {
@@ -80,6 +83,14 @@ impl Builder {
         self
     }
 
+    /// The groups of this server's connections. Default: a hub of its own, with the default
+    /// settings. Several servers may share one.
+    #[must_use]
+    pub fn hub(mut self, hub: Hub) -> Self {
+        self.hub = hub;
+        self
+    }
+
     /// Lets handlers without a wrapper accept WebSocket handshakes too. Default: false, they
     /// are refused with 400.
     ///
@@ -110,12 +121,14 @@ impl Builder {
         let limit_per_address = self.config.max_connections_per_address();
         let failed =
             |error| Error::new(ErrorKind::Io, "cannot start the keeper").with_source(error);
-        let shared = Arc::new(Shared::new(self.config).map_err(failed)?);
+        let groups = Arc::clone(&self.hub.core) as Arc<dyn Groups>;
+        let shared = Arc::new(Shared::new(self.config, groups).map_err(failed)?);
         let app = App {
             router,
             templates: self.templates,
             origins: self.origins,
             hosts: self.hosts,
+            hub: self.hub,
             keeper: Keeper::start(Arc::clone(&shared)).map_err(failed)?,
             shared,
             stats: Arc::new(Stats::new(limit, limit_per_address)),

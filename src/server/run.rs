@@ -18,6 +18,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
 use crate::conn::keeper::Order;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hub::Hub;
 use crate::net::listener::Listener;
 use crate::server::accept::accept_loop;
 use crate::server::app::App;
@@ -222,6 +223,14 @@ impl Handle {
         self.app.stats.start_stopping();
         self.app.keeper.give_order(Order::Cut);
         let _ = self.orders.try_send(Order::Cut);
+    }
+
+    /// The groups of this server's connections.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn hub(&self) -> Hub {
+        self.app.hub.clone()
     }
 
     /// Open connections, HTTP and WebSocket together.

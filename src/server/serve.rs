@@ -14,7 +14,7 @@ use crate::http::request::{RequestHead, Version};
 use crate::http::{Method, Response};
 use crate::net::stream::Stream;
 use crate::route::handler::{FAILED, TOO_SLOW, is_too_slow, panic_text};
-use crate::route::request::{BodySource, Request};
+use crate::route::request::{BodySource, Request, Surroundings};
 use crate::route::router::Route;
 use crate::server::access_log::Line;
 use crate::server::app::App;
@@ -125,8 +125,9 @@ impl Session {
 
     fn request(&self, head: RequestHead) -> Request {
         let source = Arc::clone(&self.io) as Arc<dyn BodySource>;
-        let templates = self.arrival.app.templates.clone();
-        Request::new(head, self.conn.peer(), self.conn.id(), source, templates)
+        let app = &self.arrival.app;
+        let surroundings = Surroundings { templates: app.templates.clone(), hub: app.hub.clone() };
+        Request::new(head, self.conn.peer(), self.conn.id(), source, surroundings)
     }
 
     /// Finds the route and calls its handler.

@@ -5,6 +5,7 @@ use std::io::Cursor;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
+use crate::ws::Bytes;
 use crate::ws::message::Message;
 
 /// Longest header of an unmasked frame: two bytes and a 64-bit length.
@@ -63,6 +64,30 @@ impl HeaderBytes {
 
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.len]
+    }
+}
+
+/// A message with its frame, encoded once and shared by everybody it goes to; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Encoded {
+    message: Message,
+    frame: Bytes,
+}
+
+impl Encoded {
+    pub(crate) fn new(message: Message) -> Self {
+        let header = HeaderBytes::new(FrameKind::of(&message), message.len());
+        let frame = [header.as_slice(), message.as_bytes()].concat();
+        Self { message, frame: frame.into() }
+    }
+
+    pub(crate) fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Header and payload in one piece: a copy per message saves a slice per receiver.
+    pub(crate) fn frame(&self) -> &Bytes {
+        &self.frame
     }
 }
 

@@ -1,5 +1,6 @@
 //! The server from outside: real sockets, raw bytes, real processes. One module an ability.
 
+mod groups;
 mod harness;
 mod logbook;
 #[cfg(feature = "cli")]

@@ -8,13 +8,32 @@ use std::thread;
 use super::*;
 use crate::config::Config;
 use crate::conn::connection::{Connection, Shared};
-use crate::conn::mailbox::Fate;
+use crate::conn::groups::{Groups, Join};
 use crate::conn::overflow::Overflow;
+use crate::conn::recipient::{Fate, Lane, Recipient};
 use crate::net::stream::Stream;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicBool;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A hub without groups.
+#[derive(Debug)]
+struct NoGroups;
+
+impl Groups for NoGroups {
+    fn opened(&self, _: Recipient) {}
+    fn check(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+    fn join(&self, _: u64, _: &str, _: Join) -> Result<()> {
+        Ok(())
+    }
+    fn leave(&self, _: u64, _: &str) -> bool {
+        false
+    }
+    fn ended(&self, _: u64) {}
+}
 
 /// An open connection without a server around it, and its client.
 fn open() -> (WebSocket, TcpStream) {
@@ -23,7 +42,7 @@ fn open() -> (WebSocket, TcpStream) {
     client.set_nodelay(true).unwrap();
     let (accepted, peer) = listener.accept().unwrap();
     let stream = Arc::new(Stream::new(accepted.into(), peer));
-    let shared = Arc::new(Shared::new(Config::default()).unwrap());
+    let shared = Arc::new(Shared::new(Config::default(), Arc::new(NoGroups)).unwrap());
     let conn = Arc::new(Connection::new(1, Arc::clone(&stream), shared));
     conn.open_outbox(Arc::clone(&stream), b"101".to_vec());
     conn.receive.lock().open(&conn, stream, Vec::new());
@@ -43,8 +62,11 @@ fn say_goodbye(client: &mut TcpStream) {
 }
 
 fn push(ws: &WebSocket, sequence: u64) -> Fate {
+    let lane = Arc::new(Lane::new(Overflow::Disconnect, Arc::default()));
     let message = GroupMessage { group: "g".into(), sequence, message: Message::from("group") };
-    ws.conn.push_group(7, message, Overflow::Disconnect)
+    let mut fate = [Fate::Written];
+    Recipient::new(&ws.conn).deliver_to_handler(&lane, [message], &mut fate);
+    fate[0]
 }
 
 fn shown(incoming: &Incoming) -> String {
@@ -73,9 +95,9 @@ fn each_side_wakes_a_handler_that_waits_for_both() {
             handler.join().unwrap()
         })
     };
-    assert_eq!(after(&mut || assert_eq!(push(&ws, 1), Fate::Queued { displaced: 0 })), "1");
+    assert_eq!(after(&mut || assert_eq!(push(&ws, 1), Fate::Written)), "1");
     assert_eq!(after(&mut || send(&mut client, "hello")), "\"hello\"");
-    assert_eq!(after(&mut || assert_eq!(push(&ws, 2), Fate::Queued { displaced: 0 })), "2");
+    assert_eq!(after(&mut || assert_eq!(push(&ws, 2), Fate::Written)), "2");
     assert_ne!(ws.conn.record.away_since(), 0);
     assert!(!ws.conn.is_waiting());
 }

@@ -17,121 +17,149 @@ fn message(sequence: u64, text: &str) -> GroupMessage {
     GroupMessage { group: "g".into(), sequence, message: Message::from(text) }
 }
 
-fn push(mailbox: &Mailbox, tag: u64, sequence: u64, overflow: Overflow) -> Fate {
-    mailbox.push(tag, message(sequence, "x"), overflow)
+fn lane(overflow: Overflow) -> Arc<Lane> {
+    Arc::new(Lane::new(overflow, Arc::default()))
 }
 
-const QUEUED: Fate = Fate::Queued { displaced: 0 };
-const DISPLACED: Fate = Fate::Queued { displaced: 1 };
+/// Pushes messages with these numbers and the same text; tells what became of each.
+fn push_text(mailbox: &Mailbox, lane: &Arc<Lane>, numbers: &[u64], text: &str) -> Vec<Fate> {
+    let mut fates = vec![Fate::Gone; numbers.len()];
+    let messages = numbers.iter().map(|sequence| message(*sequence, text));
+    let delivered = mailbox.push(lane, messages, &mut fates);
+    assert_eq!(delivered.is_full, !delivered.was_closed && mailbox.is_full());
+    fates
+}
+
+fn push(mailbox: &Mailbox, lane: &Arc<Lane>, numbers: &[u64]) -> Vec<Fate> {
+    push_text(mailbox, lane, numbers, "x")
+}
+
+fn dropped(lane: &Lane) -> u64 {
+    assert_eq!(lane.counters.abandoned.load(Ordering::Relaxed), 0);
+    lane.counters.dropped.load(Ordering::Relaxed)
+}
+
+impl Mailbox {
+    fn is_full(&self) -> bool {
+        self.is_over(&self.state.lock())
+    }
+
+    fn bytes(&self) -> usize {
+        self.state.lock().bytes
+    }
+}
 
 fn drain(mailbox: &Mailbox) -> Vec<u64> {
     std::iter::from_fn(|| mailbox.pop()).map(|message| message.sequence()).collect()
 }
 
 #[test]
-fn disconnect_refuses_what_does_not_fit_and_counts_it() {
+fn disconnect_takes_nothing_more_when_it_is_full_and_counts_it() {
     let mailbox = mailbox(2, 10_000);
-    assert_eq!(push(&mailbox, 1, 1, Overflow::Disconnect), QUEUED);
-    assert_eq!(push(&mailbox, 1, 2, Overflow::Disconnect), QUEUED);
+    let lane = lane(Overflow::Disconnect);
+    assert_eq!(push(&mailbox, &lane, &[1]), [Fate::Written]);
+    assert_eq!(push(&mailbox, &lane, &[2]), [Fate::Queued]);
     assert!(mailbox.is_full());
-    assert_eq!(push(&mailbox, 1, 3, Overflow::Disconnect), Fate::Overflowed);
-    assert_eq!((mailbox.len(), mailbox.lost()), (2, 1));
-    assert_eq!(drain(&mailbox), [1, 2]);
-    assert!(!mailbox.is_full());
+    assert_eq!(mailbox.pop().unwrap().sequence(), 1);
+    let fates = push(&mailbox, &lane, &[3, 4, 5]);
+    assert_eq!(fates, [Fate::Dropped; 3], "the member is closed");
+    assert_eq!((mailbox.len(), mailbox.lost(), dropped(&lane)), (0, 4, 4));
+    assert_eq!(push(&mailbox, &lane, &[6]), [Fate::Gone]);
 }
 
 #[test]
 fn drop_oldest_drops_of_its_own_group_only() {
     let mailbox = mailbox(3, 10_000);
-    push(&mailbox, 1, 10, Overflow::Disconnect);
-    push(&mailbox, 2, 20, Overflow::DropOldest);
-    push(&mailbox, 2, 21, Overflow::DropOldest);
-    assert_eq!(push(&mailbox, 2, 22, Overflow::DropOldest), DISPLACED);
-    assert_eq!(push(&mailbox, 2, 23, Overflow::DropOldest), DISPLACED);
-    assert_eq!(mailbox.lost(), 2);
-    assert_eq!(drain(&mailbox), [10, 22, 23]);
+    let (other, lane) = (lane(Overflow::Disconnect), lane(Overflow::DropOldest));
+    push(&mailbox, &other, &[10]);
+    assert_eq!(push(&mailbox, &lane, &[20, 21]), [Fate::Queued; 2]);
+    let fates = push(&mailbox, &lane, &[22, 23, 24]);
+    assert_eq!(fates, [Fate::Dropped, Fate::Queued, Fate::Queued]);
+    assert_eq!((mailbox.lost(), dropped(&lane), dropped(&other)), (3, 3, 0));
+    assert_eq!(drain(&mailbox), [10, 23, 24]);
 }
 
 #[test]
 fn drop_oldest_keeps_the_newest_even_among_others() {
     let mailbox = mailbox(2, 10_000);
-    push(&mailbox, 1, 10, Overflow::Disconnect);
-    push(&mailbox, 1, 11, Overflow::Disconnect);
-    assert_eq!(push(&mailbox, 2, 20, Overflow::DropOldest), QUEUED);
-    assert_eq!(push(&mailbox, 2, 21, Overflow::DropOldest), DISPLACED);
+    let (other, lane) = (lane(Overflow::Disconnect), lane(Overflow::DropOldest));
+    push(&mailbox, &other, &[10, 11]);
+    assert_eq!(push(&mailbox, &lane, &[20, 21]), [Fate::Dropped, Fate::Queued]);
     assert_eq!(drain(&mailbox), [10, 11, 21]);
 }
 
 #[test]
 fn drop_oldest_makes_room_in_bytes() {
     let mailbox = mailbox(100, 400);
-    let small = "x".repeat(36);
-    for sequence in 1..=4 {
-        assert_eq!(mailbox.push(1, message(sequence, &small), Overflow::DropOldest), QUEUED);
-    }
-    let large = "x".repeat(200);
-    let fate = mailbox.push(1, message(5, &large), Overflow::DropOldest);
-    assert_eq!(fate, Fate::Queued { displaced: 3 });
-    let huge = "x".repeat(5_000);
-    let fate = mailbox.push(1, message(6, &huge), Overflow::DropOldest);
-    assert_eq!(fate, Fate::Queued { displaced: 2 });
-    assert_eq!((drain(&mailbox), mailbox.lost()), (vec![6], 5));
-    assert_eq!(mailbox.state.lock().bytes, 0);
+    let lane = lane(Overflow::DropOldest);
+    push_text(&mailbox, &lane, &[1, 2, 3, 4], &"x".repeat(36));
+    assert_eq!(dropped(&lane), 0);
+    push_text(&mailbox, &lane, &[5], &"x".repeat(200));
+    assert_eq!(dropped(&lane), 3);
+    push_text(&mailbox, &lane, &[6], &"x".repeat(5_000));
+    assert_eq!((drain(&mailbox), dropped(&lane)), (vec![6], 5));
+    assert_eq!(mailbox.bytes(), 0);
 }
 
 #[test]
 fn latest_keeps_one_of_a_group_in_its_place() {
     let mailbox = mailbox(2, 10_000);
-    assert_eq!(push(&mailbox, 1, 10, Overflow::Latest), QUEUED);
-    push(&mailbox, 2, 20, Overflow::Latest);
-    assert_eq!(push(&mailbox, 1, 11, Overflow::Latest), DISPLACED);
-    let fate = mailbox.push(1, message(12, "longer"), Overflow::Latest);
-    assert_eq!((fate, mailbox.lost(), mailbox.len()), (DISPLACED, 2, 2));
-    assert_eq!(drain(&mailbox), [12, 20]);
-    assert_eq!(mailbox.state.lock().bytes, 0);
+    let (first, second) = (lane(Overflow::Latest), lane(Overflow::Latest));
+    assert_eq!(push(&mailbox, &first, &[10]), [Fate::Written]);
+    push(&mailbox, &second, &[20]);
+    assert_eq!(push(&mailbox, &first, &[11, 12]), [Fate::Dropped, Fate::Queued]);
+    assert_eq!(push_text(&mailbox, &first, &[13], "longer"), [Fate::Queued]);
+    assert_eq!((dropped(&first), mailbox.lost(), mailbox.len()), (3, 3, 2));
+    assert_eq!(drain(&mailbox), [13, 20]);
+    assert_eq!(mailbox.bytes(), 0);
 }
 
 #[test]
 fn one_message_is_always_taken() {
     let mailbox = mailbox(1, 10);
-    let large = message(1, &"x".repeat(1000));
-    assert_eq!(mailbox.push(1, large, Overflow::Disconnect), QUEUED);
+    let fates = push_text(&mailbox, &lane(Overflow::Disconnect), &[1], &"x".repeat(1000));
+    assert_eq!(fates, [Fate::Written]);
     assert!(mailbox.is_full());
 }
 
 #[test]
 fn block_takes_more_and_the_publisher_waits_for_room() {
     let mailbox = mailbox(1, 10_000);
-    let block = Overflow::Block(PATIENCE);
-    assert_eq!(push(&mailbox, 1, 1, block), QUEUED);
-    assert_eq!(push(&mailbox, 1, 2, block), QUEUED);
-    assert_eq!(mailbox.wait_for_room(Deadline::after(Duration::ZERO)), Room::Full);
+    let lane = lane(Overflow::Block(PATIENCE));
+    assert_eq!(push(&mailbox, &lane, &[1, 2]), [Fate::Written, Fate::Queued]);
+    assert!(!mailbox.wait_for_room(Deadline::after(Duration::ZERO)));
     thread::scope(|scope| {
         let publisher = scope.spawn(|| mailbox.wait_for_room(Deadline::after(PATIENCE)));
         assert_eq!(drain(&mailbox), [1, 2]);
-        assert_eq!(publisher.join().unwrap(), Room::Free);
+        assert!(publisher.join().unwrap());
     });
-    assert_eq!(mailbox.lost(), 0);
+    assert_eq!((mailbox.lost(), dropped(&lane)), (0, 0));
+    push(&mailbox, &lane, &[3]);
+    assert!(mailbox.give_up() && !mailbox.give_up());
+    assert_eq!((mailbox.lost(), dropped(&lane)), (1, 1));
 }
 
 #[test]
 fn a_closed_mailbox_is_empty_takes_nothing_and_lets_publishers_go() {
     let mailbox = mailbox(1, 10_000);
-    push(&mailbox, 1, 1, Overflow::Disconnect);
+    let lane = lane(Overflow::Disconnect);
+    push(&mailbox, &lane, &[1]);
     thread::scope(|scope| {
         let publisher = scope.spawn(|| mailbox.wait_for_room(Deadline::NEVER));
         mailbox.close();
-        assert_eq!(publisher.join().unwrap(), Room::Gone);
+        assert!(publisher.join().unwrap());
     });
     assert!(mailbox.is_empty());
-    assert_eq!(push(&mailbox, 1, 2, Overflow::Latest), Fate::Gone);
+    assert_eq!(push(&mailbox, &lane, &[2]), [Fate::Gone]);
+    assert_eq!((mailbox.lost(), lane.counters.abandoned.load(Ordering::Relaxed)), (1, 1));
     assert!(mailbox.stand_by(|waker| Ok(waker.is_none())).unwrap());
 }
 
 #[test]
 fn nobody_is_woken_who_does_not_wait() {
     let mailbox = mailbox(100, 100_000);
-    push(&mailbox, 1, 1, Overflow::Disconnect);
+    let lane = lane(Overflow::Disconnect);
+    push(&mailbox, &lane, &[1]);
     let waker = mailbox.state.lock().waker.clone().unwrap();
     let is_woken = |time| {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -143,10 +171,10 @@ fn nobody_is_woken_who_does_not_wait() {
     drain(&mailbox);
     mailbox
         .stand_by(|_| {
-            push(&mailbox, 1, 2, Overflow::Disconnect);
+            push(&mailbox, &lane, &[2]);
             assert!(is_woken(PATIENCE), "a push while the handler waits wakes it");
             waker.clear();
-            push(&mailbox, 1, 3, Overflow::Disconnect);
+            push(&mailbox, &lane, &[3]);
             assert!(!is_woken(Duration::ZERO), "and the next need not");
             Ok(false)
         })
@@ -161,13 +189,14 @@ fn no_wake_up_is_lost() {
     const EACH: u64 = 20_000;
     let mailbox = mailbox(usize::MAX, usize::MAX);
     let waits = AtomicUsize::new(0);
+    let lanes: Vec<_> = (0..PUSHERS).map(|_| lane(Overflow::Disconnect)).collect();
     thread::scope(|scope| {
-        for tag in 0..PUSHERS {
+        for (lane, seed) in lanes.iter().zip(1..) {
             let mailbox = &mailbox;
             scope.spawn(move || {
-                let mut dice = tag + 1;
+                let mut dice: u64 = seed;
                 for sequence in 1..=EACH {
-                    push(mailbox, tag, sequence, Overflow::Disconnect);
+                    mailbox.push(lane, [message(sequence, "x")], &mut [Fate::Gone]);
                     dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                     for _ in 0..(dice >> 56) {
                         std::hint::spin_loop();
@@ -193,7 +222,7 @@ fn no_wake_up_is_lost() {
                     .unwrap();
                 continue;
             };
-            let due = &mut next[letter.tag as usize];
+            let due = &mut next[lanes.iter().position(|lane| letter.is_of(lane)).unwrap()];
             assert_eq!(letter.message.sequence(), *due);
             *due += 1;
             taken += 1;

@@ -1,0 +1,46 @@
+//! What a connection's queue knows of a group: its policy, and where its losses are counted.
+
+use std::sync::Arc;
+
+use crate::conn::overflow::Overflow;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What became of messages, one by one for each member they were meant for.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Messages that were published.
+    pub(crate) published: AtomicU64,
+    /// Given to the member's kernel, or handler, at once.
+    pub(crate) written: AtomicU64,
+    /// Queued because the member had not taken what came before.
+    pub(crate) queued: AtomicU64,
+    /// Dropped by a policy, at once or out of a queue.
+    pub(crate) dropped: AtomicU64,
+    /// Meant for members that were gone before it came.
+    pub(crate) gone: AtomicU64,
+    /// Queued, or with a handler that never took them, when the connection ended.
+    pub(crate) abandoned: AtomicU64,
+    /// Members closed with 1013.
+    pub(crate) disconnected: AtomicU64,
+}
+
+/// The way of one group's messages through the queues of its members.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) overflow: Overflow,
+    pub(crate) counters: Counters,
+    /// Those of all groups together.
+    pub(crate) totals: Arc<Counters>,
+}
+
+impl Lane {
+    pub(crate) fn new(overflow: Overflow, totals: Arc<Counters>) -> Self {
+        Self { overflow, counters: Counters::default(), totals }
+    }
+
+    /// Counts for the group and in total.
+    pub(crate) fn count(&self, of: impl Fn(&Counters) -> &AtomicU64, number: u64) {
+        of(&self.counters).fetch_add(number, Relaxed);
+        of(&self.totals).fetch_add(number, Relaxed);
+    }
+}

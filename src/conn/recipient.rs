@@ -1,0 +1,301 @@
+//! A connection as the hub sees it: somebody to deliver frames to, who never makes it wait.
+
+use std::io::ErrorKind as IoErrorKind;
+use std::sync::Arc;
+
+use crate::conn::connection::Connection;
+pub(crate) use crate::conn::lane::{Counters, Lane};
+use crate::conn::mailbox::{GroupMessage, Mailbox};
+use crate::conn::outbox::wait_for_room;
+use crate::conn::overflow::Overflow;
+use crate::conn::send_state::SendState;
+use crate::deadline::Deadline;
+use crate::net::stream::Blocking;
+use crate::sync::MutexGuard;
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::ws::Bytes;
+use crate::ws::close::{CloseFrame, close_code};
+use crate::ws::encoded::Encoded;
+
+/// What became of one message for one member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// With the client's kernel.
+    Written,
+    /// Waits for the client.
+    Queued,
+    /// Lost by the group's policy.
+    Dropped,
+    /// The member was gone before it came.
+    Gone,
+}
+
+/// Frames of one group that go to many recipients at a time.
+#[derive(Debug)]
+pub(crate) struct Parcel<'a> {
+    pub(crate) messages: &'a [Encoded],
+    /// All frames in one piece.
+    pub(crate) joined: &'a [u8],
+    pub(crate) lane: &'a Arc<Lane>,
+}
+
+/// What a delivery came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Delivered {
+    /// The member was full and has been closed with 1013.
+    pub(crate) was_closed: bool,
+    /// The member is full: a publisher that may wait should.
+    pub(crate) is_full: bool,
+}
+
+/// One connection to deliver to; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Recipient {
+    conn: Arc<Connection>,
+}
+
+impl Recipient {
+    pub(crate) fn new(conn: &Arc<Connection>) -> Self {
+        Self { conn: Arc::clone(conn) }
+    }
+
+    /// The number of the connection.
+    pub(crate) fn id(&self) -> u64 {
+        self.conn.id()
+    }
+
+    /// Sends all frames with one call to the kernel, and queues what it does not take as the
+    /// group's policy says. `fates` gets what became of each; it never waits.
+    pub(crate) fn deliver(&self, parcel: &Parcel<'_>, fates: &mut [Fate]) -> Delivered {
+        let conn = &*self.conn;
+        let mut state = conn.outbox.state.lock();
+        if state.is_shut() {
+            fates.fill(Fate::Gone);
+            return Delivered::default();
+        }
+        if !state.queue.is_empty() {
+            return self.queue_all(&mut state, parcel, 0, fates);
+        }
+        let sent = match &state.stream {
+            Some(stream) => stream.send(parcel.joined, Blocking::Never),
+            None => Ok(0),
+        };
+        match sent {
+            Ok(sent) if sent == parcel.joined.len() => {
+                state.messages_sent += fates.len() as u64;
+                fates.fill(Fate::Written);
+                Delivered::default()
+            }
+            Ok(sent) => self.queue_all(&mut state, parcel, sent, fates),
+            Err(error) if error.kind() == IoErrorKind::WouldBlock => {
+                self.queue_all(&mut state, parcel, 0, fates)
+            }
+            Err(_) => {
+                state.fail();
+                fates.fill(Fate::Gone);
+                Delivered::default()
+            }
+        }
+    }
+
+    /// Leaves messages of one group for the handler, as the group's policy says. `fates` gets what
+    /// became of each; it never waits.
+    pub(crate) fn deliver_to_handler(
+        &self,
+        lane: &Arc<Lane>,
+        messages: impl IntoIterator<Item = GroupMessage>,
+        fates: &mut [Fate],
+    ) -> Delivered {
+        let conn = &*self.conn;
+        let mailbox = conn.mailbox().filter(|_| !conn.record.is_closing());
+        let Some(mailbox) = mailbox else {
+            fates.fill(Fate::Gone);
+            return Delivered::default();
+        };
+        let delivered = mailbox.push(lane, messages, fates);
+        if delivered.was_closed {
+            self.close_busy();
+        }
+        delivered
+    }
+
+    /// Closes a connection whose handler does not take what its groups send.
+    fn close_busy(&self) {
+        let conn = &self.conn;
+        log::info!("conn-{} {}: the handler is too slow for its group", conn.id(), conn.peer());
+        conn.close(CloseFrame::of_server(close_code::TRY_AGAIN, "server too busy"));
+    }
+
+    /// Queues the frames behind the `sent` bytes that have gone.
+    fn queue_all(
+        &self,
+        state: &mut MutexGuard<'_, SendState>,
+        parcel: &Parcel<'_>,
+        sent: usize,
+        fates: &mut [Fate],
+    ) -> Delivered {
+        let was_empty = state.queue.is_empty();
+        let first = queue_begun(state, parcel, sent, fates);
+        let mut was_closed = false;
+        let mut has_displaced = false;
+        for (at, encoded) in parcel.messages.iter().enumerate().skip(first) {
+            match self.queue_one(state, encoded.frame(), parcel.lane) {
+                Queueing::Done { fate, displaced } => {
+                    fates[at] = fate;
+                    has_displaced |= displaced > 0;
+                }
+                Queueing::Overflow => {
+                    let missed = (fates.len() - at) as u64;
+                    state.lost += missed;
+                    parcel.lane.count(|counters| &counters.dropped, missed);
+                    self.close_slow(state);
+                    fates[first..].fill(Fate::Dropped);
+                    was_closed = true;
+                    break;
+                }
+            }
+        }
+        if has_displaced {
+            // The queue holds the newest of them.
+            let waiting = state.queue.count(parcel.lane);
+            let queued = fates[first..].iter_mut().rev().filter(|fate| **fate == Fate::Queued);
+            queued.skip(waiting).for_each(|fate| *fate = Fate::Dropped);
+        }
+        if was_empty && !state.queue.is_empty() {
+            self.conn.note_stuck(state);
+        }
+        let is_full = state.queue.cost() >= self.conn.outbox.limit;
+        Delivered { was_closed, is_full }
+    }
+
+    /// Queues one frame as the group's policy says.
+    fn queue_one(
+        &self,
+        state: &mut MutexGuard<'_, SendState>,
+        frame: &Bytes,
+        lane: &Arc<Lane>,
+    ) -> Queueing {
+        let limit = self.conn.outbox.limit;
+        let fits = |state: &SendState| {
+            state.queue.is_empty() || state.queue.cost_with(frame.len()) <= limit
+        };
+        let mut displaced = 0;
+        match lane.overflow {
+            Overflow::Latest => displaced = state.queue.drop_lane(lane),
+            Overflow::DropOldest => {
+                while !fits(state) && state.queue.drop_oldest(lane) {
+                    displaced += 1;
+                }
+            }
+            Overflow::Disconnect if !fits(state) => return Queueing::Overflow,
+            Overflow::Disconnect | Overflow::Block(_) => {}
+        }
+        let is_taken = fits(state) || matches!(lane.overflow, Overflow::Block(_));
+        if is_taken {
+            state.queue.push_group(frame.clone(), lane, 0);
+        }
+        let lost = displaced as u64 + u64::from(!is_taken);
+        state.lost += lost;
+        state.messages_sent = state.messages_sent + 1 - lost;
+        lane.count(|counters| &counters.dropped, lost);
+        let fate = if is_taken { Fate::Queued } else { Fate::Dropped };
+        Queueing::Done { fate, displaced }
+    }
+
+    /// Closes a client that does not take what is sent: it keeps the frame it has a part of and
+    /// gets the reason right behind it, not behind everything it missed.
+    fn close_slow(&self, state: &mut MutexGuard<'_, SendState>) {
+        let conn = &self.conn;
+        log::info!("conn-{} {}: the client is too slow for its group", conn.id(), conn.peer());
+        conn.shared.slow_clients.fetch_add(1, Relaxed);
+        state.drop_unbegun();
+        conn.queue_close(state, CloseFrame::of_server(close_code::TRY_AGAIN, "client too slow"));
+        conn.outbox.room.notify_all();
+    }
+
+    /// Waits until the queue has room again; false if the deadline passed before that.
+    ///
+    /// # Blocking
+    /// Until room, the end of the connection or the deadline.
+    pub(crate) fn wait_for_room(&self, deadline: Deadline) -> bool {
+        let conn = &*self.conn;
+        let mut state = conn.outbox.state.lock();
+        loop {
+            if state.is_shut() || state.queue.cost() < conn.outbox.limit {
+                return true;
+            }
+            if !wait_for_room(&conn.outbox.room, &mut state, deadline) {
+                // The kernel may take more long before it says so.
+                conn.flush_locked(&mut state);
+                return state.is_shut() || state.queue.cost() < conn.outbox.limit;
+            }
+        }
+    }
+
+    /// Closes a client that had its time; what waits for it is dropped and counted. False if it
+    /// was closing already.
+    pub(crate) fn give_up_slow(&self) -> bool {
+        let mut state = self.conn.outbox.state.lock();
+        let is_open = !state.is_shut();
+        if is_open {
+            self.close_slow(&mut state);
+        }
+        is_open
+    }
+
+    /// As [`wait_for_room`](Self::wait_for_room), for what waits for the handler.
+    pub(crate) fn wait_for_handler(&self, deadline: Deadline) -> bool {
+        self.conn.mailbox().is_none_or(|mailbox| mailbox.wait_for_room(deadline))
+    }
+
+    /// Closes a connection whose handler had its time; what waits for it is dropped and counted.
+    /// False if it was closing already.
+    pub(crate) fn give_up_busy(&self) -> bool {
+        let is_open = self.conn.mailbox().is_some_and(Mailbox::give_up);
+        if is_open {
+            self.close_busy();
+        }
+        is_open
+    }
+
+    /// Messages of groups that were meant for this client, or its handler, and never went out
+    /// whole.
+    pub(crate) fn lost(&self) -> u64 {
+        let unsent = self.conn.outbox.state.lock().lost;
+        unsent + self.conn.mailbox().map_or(0, Mailbox::lost)
+    }
+}
+
+/// What came of one frame that could not be sent at once.
+enum Queueing {
+    Done {
+        fate: Fate,
+        displaced: usize,
+    },
+    /// The policy is to close the member.
+    Overflow,
+}
+
+/// Queues the frame of which a part has gone; returns the place of the first that has not begun.
+fn queue_begun(
+    state: &mut SendState,
+    parcel: &Parcel<'_>,
+    mut sent: usize,
+    fates: &mut [Fate],
+) -> usize {
+    for (at, encoded) in parcel.messages.iter().enumerate() {
+        let frame = encoded.frame();
+        if sent == 0 {
+            return at;
+        }
+        state.messages_sent += 1;
+        if sent < frame.len() {
+            state.queue.push_group(frame.clone(), parcel.lane, sent);
+            fates[at] = Fate::Queued;
+            return at + 1;
+        }
+        sent -= frame.len();
+        fates[at] = Fate::Written;
+    }
+    fates.len()
+}

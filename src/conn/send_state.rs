@@ -1,0 +1,130 @@
+//! What the send lock guards: the queue, and how far the end has come.
+
+use std::io::{self, ErrorKind as IoErrorKind, IoSlice};
+use std::sync::Arc;
+
+use crate::conn::queue::SendQueue;
+use crate::error::{Error, ErrorKind};
+use crate::net::stream::{Blocking, MAX_SLICES, Stream};
+use crate::ws::close::{CloseFrame, Closed, Violation};
+
+#[derive(Debug, Default)]
+pub(super) struct SendState {
+    /// `None` before the handshake's answer and after the end.
+    pub(super) stream: Option<Arc<Stream>>,
+    pub(super) queue: SendQueue,
+    /// Our close frame is sent or queued: no data may follow.
+    pub(super) close_sent: Option<CloseFrame>,
+    /// The peer's close frame has come.
+    pub(super) close_received: bool,
+    /// The kernel refused to take more: the peer is gone.
+    pub(super) is_broken: bool,
+    pub(super) end: Option<End>,
+    pub(super) messages_sent: u64,
+    /// Messages of groups that were meant for this client and never went out whole.
+    pub(super) lost: u64,
+}
+
+/// How the connection ended, and the peer's fault if there was one.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub(crate) closed: Closed,
+    pub(crate) violation: Option<Violation>,
+}
+
+impl End {
+    /// The error for a call that needs an open connection.
+    pub(crate) fn to_error(&self) -> Error {
+        let error = Error::new(ErrorKind::Closed, self.closed.to_string());
+        match self.violation {
+            Some(violation) => error.with_source(violation.into_error()),
+            None => error,
+        }
+    }
+}
+
+impl SendState {
+    /// The reason why no data may be sent any more.
+    pub(super) fn refusal(&self) -> Option<Error> {
+        if let Some(end) = &self.end {
+            return Some(end.to_error());
+        }
+        if let Some(frame) = &self.close_sent {
+            let text = format!("close {} has been sent; nothing may follow it", frame.code());
+            return Some(Error::new(ErrorKind::Closed, text));
+        }
+        let is_gone = self.is_broken || self.stream.is_none();
+        is_gone.then(|| Error::new(ErrorKind::Closed, "the client is gone"))
+    }
+
+    /// Sends as much of the queue as fits.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        let Some(stream) = self.stream.clone() else { return Ok(()) };
+        while !self.queue.is_empty() {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let mut count = 0;
+            for (slot, slice) in slices.iter_mut().zip(self.queue.slices()) {
+                *slot = slice;
+                count += 1;
+            }
+            match stream.send_slices(&slices[..count], Blocking::Never) {
+                Ok(sent) => self.queue.advance(sent),
+                Err(error) if error.kind() == IoErrorKind::WouldBlock => return Ok(()),
+                Err(error) => {
+                    self.fail();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing can be sent any more: drops what is queued and wakes a reader that would wait
+    /// for an answer to it.
+    pub(super) fn fail(&mut self) {
+        self.is_broken = true;
+        self.clear_queue();
+        if let Some(stream) = &self.stream {
+            stream.shutdown();
+        }
+    }
+
+    /// Ends the sending direction once everything due has gone out.
+    pub(super) fn settle(&self) {
+        let Some(stream) = &self.stream else { return };
+        if !self.queue.is_empty() || self.close_sent.is_none() {
+            return;
+        }
+        if self.close_received {
+            // Both have said goodbye: the server closes first and at once (RFC 6455 7.1.1).
+            stream.shutdown();
+        } else if self.end.is_some() {
+            // The peer broke the protocol and may still be sending: it has to see our close
+            // frame, so its bytes are read and dropped until it ends or the deadline passes.
+            stream.shutdown_write();
+        }
+    }
+
+    /// True if no data may be sent any more; [`refusal`](Self::refusal) says why.
+    pub(super) fn is_shut(&self) -> bool {
+        self.end.is_some() || self.close_sent.is_some() || self.is_broken || self.stream.is_none()
+    }
+
+    /// Drops what is queued; what groups lose by it is counted.
+    pub(super) fn clear_queue(&mut self) {
+        let lost = &mut self.lost;
+        self.queue.clear(|lane| {
+            *lost += 1;
+            lane.count(|counters| &counters.abandoned, 1);
+        });
+    }
+
+    /// Drops what is queued and has not begun, because a policy says so.
+    pub(super) fn drop_unbegun(&mut self) {
+        let lost = &mut self.lost;
+        self.queue.drop_unbegun(|lane| {
+            *lost += 1;
+            lane.count(|counters| &counters.dropped, 1);
+        });
+    }
+}

@@ -1,0 +1,116 @@
+//! A bound on what is published and not yet relayed, so that no publisher can fill the memory.
+
+use std::sync::Arc;
+
+use crate::deadline::Deadline;
+use crate::sync::{Condvar, Mutex};
+
+/// Room for so many messages and bytes; one message larger than all bytes passes alone.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    used: Mutex<Used>,
+    freed: Condvar,
+    max_messages: usize,
+    max_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Used {
+    messages: usize,
+    bytes: usize,
+}
+
+/// A part of a budget, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Budget {
+    pub(crate) fn new(max_messages: usize, max_bytes: usize) -> Arc<Self> {
+        let (used, freed) = (Mutex::new(Used::default()), Condvar::new());
+        Arc::new(Self { used, freed, max_messages, max_bytes })
+    }
+
+    /// Takes room for one message; `None` if there was none until the deadline.
+    ///
+    /// # Blocking
+    /// Until there is room or the deadline has passed.
+    pub(crate) fn take(self: &Arc<Self>, bytes: usize, deadline: Deadline) -> Option<Permit> {
+        let mut used = self.used.lock();
+        while !self.has_room(&used, bytes) {
+            match deadline.instant() {
+                Some(instant) => {
+                    let is_late = self.freed.wait_until(&mut used, instant).timed_out();
+                    if is_late && !self.has_room(&used, bytes) {
+                        return None;
+                    }
+                }
+                None => self.freed.wait(&mut used),
+            }
+        }
+        used.messages += 1;
+        used.bytes += bytes;
+        Some(Permit { budget: Arc::clone(self), bytes })
+    }
+
+    fn has_room(&self, used: &Used, bytes: usize) -> bool {
+        let fits = used.messages < self.max_messages && used.bytes + bytes <= self.max_bytes;
+        used.messages == 0 || fits
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut used = self.budget.used.lock();
+        used.messages -= 1;
+        used.bytes -= self.bytes;
+        drop(used);
+        // Those who wait need room of different sizes, so all of them look.
+        self.budget.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn now() -> Deadline {
+        Deadline::after(Duration::ZERO)
+    }
+
+    #[test]
+    fn room_is_bounded_in_messages_and_bytes_and_comes_back() {
+        let budget = Budget::new(2, 10);
+        let one = budget.take(4, now()).unwrap();
+        assert!(budget.take(7, now()).is_none());
+        let two = budget.take(6, now()).unwrap();
+        assert!(budget.take(0, now()).is_none());
+        drop(two);
+        assert!(budget.take(6, now()).is_some());
+        drop(one);
+    }
+
+    #[test]
+    fn a_message_larger_than_everything_passes_alone() {
+        let budget = Budget::new(2, 10);
+        let large = budget.take(1000, now()).unwrap();
+        assert!(budget.take(1, now()).is_none());
+        drop(large);
+        assert!(budget.take(1, now()).is_some());
+    }
+
+    #[test]
+    fn who_waits_is_woken_by_room() {
+        let budget = Budget::new(1, 10);
+        let permit = budget.take(1, now()).unwrap();
+        let waiter = {
+            let budget = Arc::clone(&budget);
+            std::thread::spawn(move || budget.take(1, Deadline::never()).is_some())
+        };
+        drop(permit);
+        assert!(waiter.join().unwrap());
+    }
+}

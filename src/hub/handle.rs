@@ -1,0 +1,147 @@
+//! `Hub`, what the application holds.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::hub::builder::HubBuilder;
+use crate::hub::core::{Core, Patience};
+use crate::hub::delivery::Delivery;
+use crate::hub::group::Group;
+use crate::hub::room::Draft;
+use crate::hub::stats::HubStats;
+use crate::ws::Message;
+use crate::ws::encoded::Encoded;
+
+/// Groups of connections, and messages to all of their members; cheap to clone, usable from any
+/// thread.
+///
+/// Every server has one; give several servers the same with [`Builder::hub`](crate::Builder::hub)
+/// to have their clients meet. A connection joins with [`WebSocket::join`](crate::WebSocket::join)
+/// and leaves by itself when it ends.
+///
+/// # Blocking
+/// No call waits for a client, except a publish to a group with
+/// [`Overflow::Block`](crate::Overflow::Block). Publishing waits for the hub's own threads while
+/// more than 4096 messages or 16 MiB are on their way.
+///
+/// # Example
+/// ```
+/// use landline::{Request, Result, WebSocket, require_websocket};
+///
+/// fn chat(request: &Request, ws: &WebSocket) -> Result<()> {
+///     let room = request.hub().group("lobby");
+///     ws.join("lobby")?;
+///     for message in ws {
+///         room.send(message?)?;
+///     }
+///     Ok(())
+/// }
+/// # let _ = require_websocket(chat);
+/// ```
+///
+/// # Source
+/// Channels' layers (`group_add`, `group_send`), with a list of members, counted losses, and
+/// memberships that end with the connection and never by time.
+#[derive(Clone)]
+pub struct Hub {
+    pub(crate) core: Arc<Core>,
+}
+
+impl Hub {
+    /// A hub with the default settings.
+    pub fn new() -> Self {
+        HubBuilder::default().build()
+    }
+
+    /// Starts with the default settings.
+    pub fn builder() -> HubBuilder {
+        HubBuilder::default()
+    }
+
+    pub(crate) fn new_with(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// The group of a name, whether it has members or not.
+    ///
+    /// # Units
+    /// Any UTF-8 of 1 to 255 bytes without control characters. A name that is not valid has no
+    /// members, and sending to it is an error.
+    pub fn group(&self, name: impl AsRef<str>) -> Group {
+        Group::new(self.clone(), name.as_ref())
+    }
+
+    /// Sends a message to every open WebSocket.
+    ///
+    /// # Blocking
+    /// As [`Group::send`].
+    ///
+    /// # Errors
+    /// As [`Group::send`].
+    pub fn broadcast(&self, message: impl Into<Message>) -> Result<Delivery> {
+        let encoded = Encoded::new(message.into());
+        let draft = Draft { encoded, except: None, store: None };
+        let everybody = &self.core.registry.everybody;
+        let delivery = self.core.publish_in(everybody, &draft, Patience::AsThePolicySays)?;
+        Ok(delivery.unwrap_or_else(Delivery::to_nobody))
+    }
+
+    /// Sends a message to one connection, behind everything that was published before.
+    ///
+    /// What does not fit is treated by the hub's default policy.
+    ///
+    /// # Blocking
+    /// As [`Group::send`], but never for the client.
+    ///
+    /// # Errors
+    /// `Closed`: there is no such connection. `Relay`: as [`Group::send`].
+    pub fn send_to(&self, conn_id: u64, message: impl Into<Message>) -> Result<Delivery> {
+        self.core.send_to(conn_id, Encoded::new(message.into()))
+    }
+
+    /// The number of open WebSockets.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn len(&self) -> usize {
+        self.core.registry.connections()
+    }
+
+    /// True if no WebSocket is open.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The names of the groups that have members or watchers, sorted.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn group_names(&self) -> Vec<String> {
+        self.core.registry.group_names()
+    }
+
+    /// Counts of everything that went through the hub.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn stats(&self) -> HubStats {
+        let registry = &self.core.registry;
+        HubStats::new(registry.connections(), registry.rooms(), &registry.totals)
+    }
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hub({} connections)", self.len())
+    }
+}

@@ -1,0 +1,36 @@
+//! Groups and broadcasts: who is a member of what, and how a message gets to all of them.
+//!
+//! ```text
+//!               room (members, order)          relay-0 ──► recipient, recipient, …
+//! group.send ──► number, snapshot ──► channels ┤
+//!               budget (bounds what is on       relay-1 ──► recipient, recipient, …
+//!               its way)
+//! ```
+//!
+//! The hub knows connections as recipients of frames, never their sockets.
+
+mod budget;
+mod builder;
+mod core;
+mod delivery;
+mod group;
+mod handle;
+mod history;
+mod member;
+mod name;
+mod policy;
+mod presence;
+mod registry;
+mod relay;
+mod room;
+mod stats;
+mod watch;
+
+pub use builder::HubBuilder;
+pub use delivery::{Counts, Delivery};
+pub use group::Group;
+pub use handle::Hub;
+pub use member::Member;
+pub use presence::{Presence, PresenceChange, Present};
+pub use stats::{GroupStats, HubStats};
+pub use watch::{MemberEvent, Watch};

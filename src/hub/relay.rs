@@ -1,0 +1,284 @@
+//! The threads that carry messages to members.
+//!
+//! A relay takes up to 32 messages or 64 KiB from its channel, joins those of one group that go to
+//! the same members into one piece, and hands it to each member with one call that never waits.
+//! It runs no code of the application and so always comes back for more.
+
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use crate::conn::mailbox::GroupMessage;
+use crate::conn::recipient::{Delivered, Fate, Parcel};
+use crate::error::{Error, ErrorKind, Result};
+use crate::hub::budget::Permit;
+use crate::hub::delivery::{Counts, Progress};
+use crate::hub::member::Membership;
+use crate::hub::room::{Room, Shard};
+use crate::ws::encoded::Encoded;
+
+/// Most messages that are carried at a time.
+const MAX_MESSAGES: usize = 32;
+
+/// Bytes after which no further message is added to those that are carried at a time.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// A message on its way, shared by the relays that carry it.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    pub(crate) room: Arc<Room>,
+    pub(crate) sequence: u64,
+    pub(crate) encoded: Encoded,
+    /// The connection that is left out.
+    pub(crate) except: Option<u64>,
+    /// Messages to its member that come later may not overtake it, whatever their group.
+    pub(crate) is_barrier: bool,
+    pub(crate) progress: Arc<Progress>,
+    /// Given back when the last relay has let go.
+    pub(crate) _permits: [Option<Permit>; 2],
+}
+
+impl Publication {
+    /// As a handler gets it.
+    fn to_letter(&self) -> GroupMessage {
+        GroupMessage {
+            group: Arc::clone(self.room.name().text()),
+            sequence: self.sequence,
+            message: self.encoded.message().clone(),
+        }
+    }
+}
+
+/// One relay's part of a publication.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) publication: Arc<Publication>,
+    pub(crate) members: Shard,
+}
+
+/// Called with a connection that was closed because it is too slow.
+pub(crate) type OnClosed = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// The running relays; they end when this is dropped and their channels are empty.
+#[derive(Debug)]
+pub(crate) struct Relays {
+    /// Not bounded by themselves, so that a room's lock is never held while a channel is full: the
+    /// budget bounds what is published, and a join adds at most the group's stored messages.
+    channels: Vec<Sender<Job>>,
+}
+
+impl Relays {
+    /// Starts so many threads.
+    ///
+    /// # Errors
+    /// `Relay`: the operating system gives no thread.
+    pub(crate) fn start(number: usize, on_closed: &OnClosed) -> Result<Self> {
+        let mut channels = Vec::with_capacity(number);
+        for index in 0..number {
+            let (sender, jobs) = unbounded();
+            let relay = Relay::new(jobs, Arc::clone(on_closed));
+            let thread = thread::Builder::new().name(format!("relay-{index}"));
+            thread.spawn(move || relay.run()).map_err(|error| {
+                Error::new(ErrorKind::Relay, "cannot start a relay").with_source(error)
+            })?;
+            channels.push(sender);
+        }
+        Ok(Self { channels })
+    }
+
+    /// Hands a job to a relay; never waits.
+    pub(crate) fn give(&self, relay: usize, job: Job) {
+        // A relay ends only after its channel's last sender.
+        let _ = self.channels[relay].send(job);
+    }
+}
+
+/// Messages of one group that go to the same members.
+struct Run {
+    members: Shard,
+    publications: Vec<Arc<Publication>>,
+}
+
+struct Relay {
+    jobs: Receiver<Job>,
+    on_closed: OnClosed,
+    joined: Vec<u8>,
+}
+
+impl Relay {
+    fn new(jobs: Receiver<Job>, on_closed: OnClosed) -> Self {
+        Self { jobs, on_closed, joined: Vec::new() }
+    }
+
+    fn run(mut self) {
+        while let Ok(first) = self.jobs.recv() {
+            for run in self.collect(first) {
+                self.carry(&run);
+            }
+            if self.joined.capacity() > 2 * MAX_BYTES {
+                self.joined = Vec::new();
+            }
+        }
+    }
+
+    /// Takes what waits, as far as it is carried at a time, and sorts it by group.
+    fn collect(&self, first: Job) -> Vec<Run> {
+        let mut bytes = first.publication.encoded.frame().len();
+        let mut runs = Runs::default();
+        runs.add(first);
+        for _ in 1..MAX_MESSAGES {
+            if bytes >= MAX_BYTES {
+                break;
+            }
+            let Ok(job) = self.jobs.try_recv() else { break };
+            bytes += job.publication.encoded.frame().len();
+            runs.add(job);
+        }
+        runs.runs
+    }
+
+    /// Delivers a run to each of its members.
+    fn carry(&mut self, run: &Run) {
+        let messages: Vec<Encoded> =
+            run.publications.iter().map(|publication| publication.encoded.clone()).collect();
+        let mut joined = std::mem::take(&mut self.joined);
+        let room = &run.publications[0].room;
+        let whole = parcel(&messages, room, &mut joined);
+        let has_exceptions =
+            run.publications.iter().any(|publication| publication.except.is_some());
+        let mut tally = Tally::new(run.publications.len());
+        let mut fates = vec![Fate::Gone; messages.len()];
+        for member in &*run.members {
+            if !member.is_live() {
+                tally.gone += 1;
+                continue;
+            }
+            if member.join.is_inbox || (has_exceptions && is_excepted(run, member)) {
+                self.carry_some(run, member, &mut tally);
+                continue;
+            }
+            let delivered = member.recipient.deliver(&whole, &mut fates);
+            tally.add_all(&fates);
+            self.follow_up(room, member, delivered);
+        }
+        tally.finish(run);
+        self.joined = joined;
+    }
+
+    /// Delivers to a member that is not meant by every message of the run, or takes them otherwise.
+    fn carry_some(&self, run: &Run, member: &Arc<Membership>, tally: &mut Tally) {
+        let id = member.recipient.id();
+        let meant = |publication: &&Arc<Publication>| publication.except != Some(id);
+        let places: Vec<usize> =
+            (0..run.publications.len()).filter(|place| meant(&&run.publications[*place])).collect();
+        if places.is_empty() {
+            return;
+        }
+        let room = &run.publications[0].room;
+        let mut fates = vec![Fate::Gone; places.len()];
+        let meant = places.iter().map(|place| &*run.publications[*place]);
+        let delivered = if member.join.is_inbox {
+            let letters = meant.map(Publication::to_letter);
+            member.recipient.deliver_to_handler(&room.lane, letters, &mut fates)
+        } else {
+            let messages: Vec<Encoded> = meant.map(|one| one.encoded.clone()).collect();
+            member.recipient.deliver(&parcel(&messages, room, &mut Vec::new()), &mut fates)
+        };
+        for (place, fate) in places.iter().zip(&fates) {
+            tally.each[*place].add(*fate, 1);
+        }
+        self.follow_up(room, member, delivered);
+    }
+
+    /// What a delivery means for the group.
+    fn follow_up(&self, room: &Arc<Room>, member: &Arc<Membership>, delivered: Delivered) {
+        if delivered.was_closed {
+            room.lane.count(|counters| &counters.disconnected, 1);
+            (self.on_closed)(member.recipient.id());
+        } else if delivered.is_full && room.window.is_some() {
+            room.note_full(member);
+        }
+    }
+}
+
+/// Joins frames, unless it is one alone.
+fn parcel<'a>(messages: &'a [Encoded], room: &'a Room, joined: &'a mut Vec<u8>) -> Parcel<'a> {
+    if let [message] = messages {
+        return Parcel { messages, joined: message.frame(), lane: &room.lane };
+    }
+    joined.clear();
+    for message in messages {
+        joined.extend_from_slice(message.frame());
+    }
+    Parcel { messages, joined, lane: &room.lane }
+}
+
+fn is_excepted(run: &Run, member: &Membership) -> bool {
+    let id = member.recipient.id();
+    run.publications.iter().any(|publication| publication.except == Some(id))
+}
+
+/// Jobs sorted by group, in an order in which no member sees the messages of a group, or those
+/// before and after a barrier, in another order than they were published.
+#[derive(Default)]
+struct Runs {
+    runs: Vec<Run>,
+    /// The runs before this one are not added to any more.
+    barrier: usize,
+}
+
+impl Runs {
+    fn add(&mut self, job: Job) {
+        let Job { publication, members } = job;
+        let is_barrier = publication.is_barrier;
+        let open = self.runs[self.barrier..].iter_mut().rev();
+        let mut of_group =
+            open.filter(|run| Arc::ptr_eq(&run.publications[0].room, &publication.room));
+        let newest = of_group.next().filter(|run| Arc::ptr_eq(&run.members, &members));
+        match newest {
+            Some(run) if !is_barrier => run.publications.push(publication),
+            _ => self.runs.push(Run { members, publications: vec![publication] }),
+        }
+        if is_barrier {
+            self.barrier = self.runs.len();
+        }
+    }
+}
+
+/// Counts what became of each message of a run.
+struct Tally {
+    each: Vec<Counts>,
+    /// Members that have all of them.
+    all_written: usize,
+    /// Members that were gone.
+    gone: usize,
+}
+
+impl Tally {
+    fn new(messages: usize) -> Self {
+        Self { each: vec![Counts::default(); messages], all_written: 0, gone: 0 }
+    }
+
+    fn add_all(&mut self, fates: &[Fate]) {
+        if fates.iter().all(|fate| *fate == Fate::Written) {
+            self.all_written += 1;
+            return;
+        }
+        for (counts, fate) in self.each.iter_mut().zip(fates) {
+            counts.add(*fate, 1);
+        }
+    }
+
+    fn finish(self, run: &Run) {
+        for (publication, mut counts) in run.publications.iter().zip(self.each) {
+            counts.written += self.all_written;
+            counts.gone += self.gone;
+            let lane = &publication.room.lane;
+            lane.count(|counters| &counters.written, counts.written as u64);
+            lane.count(|counters| &counters.queued, counts.queued as u64);
+            lane.count(|counters| &counters.gone, counts.gone as u64);
+            publication.progress.finish_relay(counts);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Counts of everything that went through a group or the hub.
+
+use crate::conn::recipient::Counters;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What went through one group since it has had members.
+///
+/// # Units
+/// `published` and `members` as they say; the others are messages times members.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GroupStats {
+    /// Members now.
+    pub members: usize,
+    /// Messages that were published.
+    pub published: u64,
+    /// Given to the members' kernels or handlers at once.
+    pub written: u64,
+    /// Queued for members that had not taken what came before.
+    pub queued: u64,
+    /// Dropped by the group's policy, at once or out of a queue.
+    pub dropped: u64,
+    /// Queued, and still waiting when the connection ended.
+    pub abandoned: u64,
+    /// Meant for members that were gone before it came.
+    pub gone: u64,
+    /// Members closed with 1013.
+    pub disconnected: u64,
+}
+
+/// What went through a hub since it was made, all groups together.
+///
+/// # Units
+/// As in [`GroupStats`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HubStats {
+    /// Open WebSockets now.
+    pub connections: usize,
+    /// Groups with members or stored messages now.
+    pub groups: usize,
+    /// Messages that were published.
+    pub published: u64,
+    /// Given to the members' kernels or handlers at once.
+    pub written: u64,
+    /// Queued for members that had not taken what came before.
+    pub queued: u64,
+    /// Dropped by a group's policy, at once or out of a queue.
+    pub dropped: u64,
+    /// Queued, and still waiting when the connection ended.
+    pub abandoned: u64,
+    /// Meant for members that were gone before it came.
+    pub gone: u64,
+    /// Members closed with 1013.
+    pub disconnected: u64,
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Relaxed)
+}
+
+impl GroupStats {
+    pub(crate) fn new(members: usize, counters: &Counters) -> Self {
+        Self {
+            members,
+            published: read(&counters.published),
+            written: read(&counters.written),
+            queued: read(&counters.queued),
+            dropped: read(&counters.dropped),
+            abandoned: read(&counters.abandoned),
+            gone: read(&counters.gone),
+            disconnected: read(&counters.disconnected),
+        }
+    }
+}
+
+impl HubStats {
+    pub(crate) fn new(connections: usize, groups: usize, counters: &Counters) -> Self {
+        let sums = GroupStats::new(0, counters);
+        Self {
+            connections,
+            groups,
+            published: sums.published,
+            written: sums.written,
+            queued: sums.queued,
+            dropped: sums.dropped,
+            abandoned: sums.abandoned,
+            gone: sums.gone,
+            disconnected: sums.disconnected,
+        }
+    }
+}

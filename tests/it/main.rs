@@ -23,6 +23,7 @@ mod http_stop;
 mod http_stream;
 mod http_text;
 mod http_time;
+mod inbox;
 mod limits;
 mod messages;
 mod protocol;

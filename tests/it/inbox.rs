@@ -142,7 +142,9 @@ fn an_inbox_can_be_read_counted_and_left_without_waiting() {
         let inbox = ws.inbox()?;
         assert_eq!((inbox.len(), inbox.is_empty(), inbox.lost()), (2, false, 0));
         assert_eq!(shown(&inbox.read()?.unwrap()), "room 1: a");
-        assert!(matches!(ws.read_any()?, Some(Incoming::Group(message)) if message.sequence() == 2));
+        assert!(
+            matches!(ws.read_any()?, Some(Incoming::Group(message)) if message.sequence() == 2)
+        );
         assert!(inbox.read()?.is_none() && ws.read_any()?.is_none());
         assert!(ws.wait_any_timeout(Duration::from_millis(1)).unwrap_err().is_timeout());
         assert!(inbox.leave("room") && !inbox.leave("room"));
@@ -168,8 +170,12 @@ fn a_full_inbox_closes_with_1013_and_is_counted() {
     let config = patient().with_group_inbox_messages(3);
     let (tell, told) = tell();
     let busy = busy(config, Overflow::Disconnect, move |ws| {
-        tell.send((ws.inbox()?.lost(), ws.read_any().map(|_| ()), ws.wait_any().unwrap().is_none()))
-            .unwrap();
+        tell.send((
+            ws.inbox()?.lost(),
+            ws.read_any().map(|_| ()),
+            ws.wait_any().unwrap().is_none(),
+        ))
+        .unwrap();
         Ok(())
     });
     let Busy { hub, mut client, go, server } = busy;

@@ -12,6 +12,7 @@ mod backpressure;
 mod binary;
 mod close;
 mod consumer;
+mod consumer_groups;
 #[cfg(feature = "cli")]
 mod demo;
 mod handshake;

@@ -19,7 +19,7 @@ pub(crate) struct Counters {
     pub(crate) dropped: AtomicU64,
     /// Meant for members that were gone before it came.
     pub(crate) gone: AtomicU64,
-    /// Queued, and still waiting when the connection ended.
+    /// Queued, or with a handler that never took them, when the connection ended.
     pub(crate) abandoned: AtomicU64,
     /// Members closed with 1013.
     pub(crate) disconnected: AtomicU64,

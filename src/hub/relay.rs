@@ -9,6 +9,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+use crate::conn::mailbox::GroupMessage;
 use crate::conn::recipient::{Delivered, Fate, Parcel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::budget::Permit;
@@ -36,6 +37,17 @@ pub(crate) struct Publication {
     pub(crate) progress: Arc<Progress>,
     /// Given back when the last relay has let go.
     pub(crate) _permits: [Option<Permit>; 2],
+}
+
+impl Publication {
+    /// As a handler gets it.
+    fn to_letter(&self) -> GroupMessage {
+        GroupMessage {
+            group: Arc::clone(self.room.name().text()),
+            sequence: self.sequence,
+            message: self.encoded.message().clone(),
+        }
+    }
 }
 
 /// One relay's part of a publication.
@@ -154,21 +166,25 @@ impl Relay {
         self.joined = joined;
     }
 
-    /// Delivers to a member that is not meant by every message of the run.
+    /// Delivers to a member that is not meant by every message of the run, or takes them otherwise.
     fn carry_some(&self, run: &Run, member: &Arc<Membership>, tally: &mut Tally) {
         let id = member.recipient.id();
         let meant = |publication: &&Arc<Publication>| publication.except != Some(id);
         let places: Vec<usize> =
             (0..run.publications.len()).filter(|place| meant(&&run.publications[*place])).collect();
-        let messages: Vec<Encoded> =
-            places.iter().map(|place| run.publications[*place].encoded.clone()).collect();
-        if messages.is_empty() {
+        if places.is_empty() {
             return;
         }
         let room = &run.publications[0].room;
-        let mut fates = vec![Fate::Gone; messages.len()];
-        let mut joined = Vec::new();
-        let delivered = member.recipient.deliver(&parcel(&messages, room, &mut joined), &mut fates);
+        let mut fates = vec![Fate::Gone; places.len()];
+        let meant = places.iter().map(|place| &*run.publications[*place]);
+        let delivered = if member.join.is_inbox {
+            let letters = meant.map(Publication::to_letter);
+            member.recipient.deliver_to_handler(&room.lane, letters, &mut fates)
+        } else {
+            let messages: Vec<Encoded> = meant.map(|one| one.encoded.clone()).collect();
+            member.recipient.deliver(&parcel(&messages, room, &mut Vec::new()), &mut fates)
+        };
         for (place, fate) in places.iter().zip(&fates) {
             tally.each[*place].add(*fate, 1);
         }

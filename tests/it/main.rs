@@ -11,6 +11,8 @@ mod backpressure;
 #[cfg(feature = "cli")]
 mod binary;
 mod close;
+mod consumer;
+mod consumer_groups;
 #[cfg(feature = "cli")]
 mod demo;
 mod handshake;
@@ -22,6 +24,7 @@ mod http_stop;
 mod http_stream;
 mod http_text;
 mod http_time;
+mod inbox;
 mod limits;
 mod messages;
 mod overflow;

@@ -16,9 +16,10 @@ pub struct GroupStats {
     pub members: usize,
     /// Messages that were published.
     pub published: u64,
-    /// Given to the members' kernels or handlers at once.
+    /// Given to the members' kernels at once.
     pub written: u64,
-    /// Queued for members that had not taken what came before, and not lost since.
+    /// Left for members' handlers, or for clients that had not taken what came before, and not
+    /// lost since.
     pub queued: u64,
     /// Dropped by the group's policy, at once or out of a queue.
     pub dropped: u64,
@@ -43,9 +44,10 @@ pub struct HubStats {
     pub groups: usize,
     /// Messages that were published.
     pub published: u64,
-    /// Given to the members' kernels or handlers at once.
+    /// Given to the members' kernels at once.
     pub written: u64,
-    /// Queued for members that had not taken what came before, and not lost since.
+    /// Left for members' handlers, or for clients that had not taken what came before, and not
+    /// lost since.
     pub queued: u64,
     /// Dropped by a group's policy, at once or out of a queue.
     pub dropped: u64,

@@ -68,7 +68,7 @@ mod ws;
 pub mod internals;
 
 pub use config::Config;
-pub use conn::{GroupMessage, Join, Messages, Overflow, Sender, WebSocket};
+pub use conn::{GroupMessage, Inbox, Incoming, Join, Messages, Overflow, Sender, WebSocket};
 pub use error::{Error, ErrorKind, Result};
 pub use http::{Cookie, Headers, Method, Response, Templates};
 pub use hub::{
@@ -77,8 +77,9 @@ pub use hub::{
 };
 pub use net::ceiling::raise_descriptor_limit;
 pub use route::{
-    AcceptWebSocket, Handler, IntoResponse, Methods, Request, RequireWebSocket, accept_websocket,
-    delete, get, patch, post, put, require_websocket,
+    AcceptWebSocket, Admission, Consumer, ConsumerRoute, Context, Handler, IntoResponse,
+    JsonConsumer, Methods, Request, RequireWebSocket, accept_websocket, consumer, delete, get,
+    json_consumer, patch, post, put, require_websocket,
 };
 pub use server::{Builder, Handle, Server};
 pub use ws::{Bytes, Closed, Message, Origins, Side, Utf8Bytes, close_code};

@@ -6,3 +6,4 @@ pub(crate) mod client;
 pub(crate) mod listener;
 pub(crate) mod poll;
 pub(crate) mod stream;
+pub(crate) mod waker;

@@ -228,3 +228,6 @@ impl Registry {
         names
     }
 }
+
+#[cfg(all(test, shuttle))]
+mod shuttle_tests;

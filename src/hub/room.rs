@@ -99,8 +99,8 @@ impl Room {
         &self.name
     }
 
-    /// Adds a member, or lets it take the place of the one it was renewed from. `replay` gets each stored message for it, in order, before anybody can
-    /// publish another.
+    /// Adds a member, or lets it take the place of the one it was renewed from. `replay` gets each
+    /// stored message for a new one, in order, before anybody can publish another.
     pub(crate) fn join(
         &self,
         membership: &Arc<Membership>,

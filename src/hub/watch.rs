@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::member::Member;
@@ -34,8 +34,11 @@ pub struct Watch {
     events: Receiver<MemberEvent>,
     room: Arc<Room>,
     number: u64,
-    on_drop: Box<dyn Fn(&Arc<Room>) + Send + Sync>,
+    tidy: Tidy,
 }
+
+/// Forgets a room that nobody needs any more.
+pub(crate) type Tidy = Box<dyn Fn(&Arc<Room>) + Send + Sync>;
 
 /// The hub's end of a watch.
 #[derive(Debug)]
@@ -71,9 +74,9 @@ impl Watch {
         events: Receiver<MemberEvent>,
         room: Arc<Room>,
         number: u64,
-        on_drop: Box<dyn Fn(&Arc<Room>) + Send + Sync>,
+        tidy: Tidy,
     ) -> Self {
-        Self { members, events, room, number, on_drop }
+        Self { members, events, room, number, tidy }
     }
 
     /// Who was a member when the watch began.
@@ -86,10 +89,7 @@ impl Watch {
     /// # Blocking
     /// Never.
     pub fn read(&self) -> Option<MemberEvent> {
-        match self.events.try_recv() {
-            Ok(event) => Some(event),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.events.try_recv().ok()
     }
 
     /// Waits for the next event.
@@ -112,7 +112,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.room.end_watch(self.number);
-        (self.on_drop)(&self.room);
+        (self.tidy)(&self.room);
     }
 }
 

@@ -136,18 +136,19 @@ impl Mailbox {
         }
         let mut has_displaced = false;
         for (at, message) in messages.into_iter().enumerate() {
-            fates[at] = if state.queue.is_empty() { Fate::Written } else { Fate::Queued };
+            fates[at] = Fate::Queued;
             let letter = Letter { lane: Arc::clone(lane), message };
             let Some(displaced) = self.add(&mut state, letter) else {
                 let missed = (fates.len() - at) as u64;
                 state.lost += missed;
                 lane.count(|counters| &counters.dropped, missed);
                 fates.fill(Fate::Dropped);
-                self.shut(state, |lane| lane.count(|counters| &counters.dropped, 1));
+                self.shut(state, |lane| lane.lose_queued(|counters| &counters.dropped));
                 return Delivered { was_closed: true, is_full: false };
             };
+            lane.count(|counters| &counters.queued, 1);
             state.lost += displaced as u64;
-            lane.count(|counters| &counters.dropped, displaced as u64);
+            (0..displaced).for_each(|_| lane.lose_queued(|counters| &counters.dropped));
             has_displaced |= displaced > 0;
         }
         if has_displaced {
@@ -246,7 +247,7 @@ impl Mailbox {
     pub(crate) fn close(&self) {
         let state = self.state.lock();
         if !state.is_closed {
-            self.shut(state, |lane| lane.count(|counters| &counters.abandoned, 1));
+            self.shut(state, |lane| lane.lose_queued(|counters| &counters.abandoned));
         }
     }
 
@@ -255,7 +256,7 @@ impl Mailbox {
         let state = self.state.lock();
         let is_open = !state.is_closed;
         if is_open {
-            self.shut(state, |lane| lane.count(|counters| &counters.dropped, 1));
+            self.shut(state, |lane| lane.lose_queued(|counters| &counters.dropped));
         }
         is_open
     }

@@ -415,3 +415,6 @@ pub(super) fn wait_for_room(
         }
     }
 }
+
+#[cfg(all(test, shuttle))]
+mod shuttle_tests;

@@ -191,15 +191,14 @@ impl Recipient {
             Overflow::Disconnect | Overflow::Block(_) => {}
         }
         let is_taken = fits(state) || matches!(lane.overflow, Overflow::Block(_));
+        state.displaced(lane, displaced);
         if is_taken {
-            state.queue.push_group(frame.clone(), lane, 0);
+            state.queue_group(frame, lane, 0);
+            return Queueing::Done { fate: Fate::Queued, displaced };
         }
-        let lost = displaced as u64 + u64::from(!is_taken);
-        state.lost += lost;
-        state.messages_sent = state.messages_sent + 1 - lost;
-        lane.count(|counters| &counters.dropped, lost);
-        let fate = if is_taken { Fate::Queued } else { Fate::Dropped };
-        Queueing::Done { fate, displaced }
+        state.lost += 1;
+        lane.count(|counters| &counters.dropped, 1);
+        Queueing::Done { fate: Fate::Dropped, displaced }
     }
 
     /// Closes a client that does not take what is sent: it keeps the frame it has a part of and
@@ -288,12 +287,12 @@ fn queue_begun(
         if sent == 0 {
             return at;
         }
-        state.messages_sent += 1;
         if sent < frame.len() {
-            state.queue.push_group(frame.clone(), parcel.lane, sent);
+            state.queue_group(frame, parcel.lane, sent);
             fates[at] = Fate::Queued;
             return at + 1;
         }
+        state.messages_sent += 1;
         sent -= frame.len();
         fates[at] = Fate::Written;
     }

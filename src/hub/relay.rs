@@ -145,17 +145,17 @@ impl Relay {
         let mut joined = std::mem::take(&mut self.joined);
         let room = &run.publications[0].room;
         let whole = parcel(&messages, room, &mut joined);
-        let has_exceptions =
-            run.publications.iter().any(|publication| publication.except.is_some());
+        let excepted: Vec<u64> =
+            run.publications.iter().filter_map(|publication| publication.except).collect();
         let mut tally = Tally::new(run.publications.len());
         let mut fates = vec![Fate::Gone; messages.len()];
         for member in &*run.members {
-            if !member.is_live() {
-                tally.gone += 1;
+            if member.join.is_inbox || excepted.contains(&member.recipient.id()) {
+                self.carry_some(run, member, &mut tally);
                 continue;
             }
-            if member.join.is_inbox || (has_exceptions && is_excepted(run, member)) {
-                self.carry_some(run, member, &mut tally);
+            if !member.is_live() {
+                tally.gone += 1;
                 continue;
             }
             let delivered = member.recipient.deliver(&whole, &mut fates);
@@ -178,7 +178,9 @@ impl Relay {
         let room = &run.publications[0].room;
         let mut fates = vec![Fate::Gone; places.len()];
         let meant = places.iter().map(|place| &*run.publications[*place]);
-        let delivered = if member.join.is_inbox {
+        let delivered = if !member.is_live() {
+            Delivered::default()
+        } else if member.join.is_inbox {
             let letters = meant.map(Publication::to_letter);
             member.recipient.deliver_to_handler(&room.lane, letters, &mut fates)
         } else {
@@ -212,11 +214,6 @@ fn parcel<'a>(messages: &'a [Encoded], room: &'a Room, joined: &'a mut Vec<u8>) 
         joined.extend_from_slice(message.frame());
     }
     Parcel { messages, joined, lane: &room.lane }
-}
-
-fn is_excepted(run: &Run, member: &Membership) -> bool {
-    let id = member.recipient.id();
-    run.publications.iter().any(|publication| publication.except == Some(id))
 }
 
 /// Jobs sorted by group, in an order in which no member sees the messages of a group, or those
@@ -274,9 +271,9 @@ impl Tally {
         for (publication, mut counts) in run.publications.iter().zip(self.each) {
             counts.written += self.all_written;
             counts.gone += self.gone;
+            // What is queued or dropped was counted with it.
             let lane = &publication.room.lane;
             lane.count(|counters| &counters.written, counts.written as u64);
-            lane.count(|counters| &counters.queued, counts.queued as u64);
             lane.count(|counters| &counters.gone, counts.gone as u64);
             publication.progress.finish_relay(counts);
         }

@@ -1,5 +1,6 @@
 //! The server from outside: real sockets, raw bytes, real processes. One module an ability.
 
+mod flood;
 mod groups;
 mod harness;
 mod logbook;
@@ -27,6 +28,8 @@ mod http_time;
 mod inbox;
 mod limits;
 mod messages;
+mod overflow;
+mod presence;
 mod protocol;
 mod routes;
 mod security;

@@ -64,7 +64,7 @@ fn say_goodbye(client: &mut TcpStream) {
 fn push(ws: &WebSocket, sequence: u64) -> Fate {
     let lane = Arc::new(Lane::new(Overflow::Disconnect, Arc::default()));
     let message = GroupMessage { group: "g".into(), sequence, message: Message::from("group") };
-    let mut fate = [Fate::Dropped];
+    let mut fate = [Fate::Gone];
     Recipient::new(&ws.conn).deliver_to_handler(&lane, [message], &mut fate);
     fate[0]
 }

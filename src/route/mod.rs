@@ -4,11 +4,13 @@ pub(crate) mod handler;
 pub(crate) mod hosts;
 pub(crate) mod methods;
 pub(crate) mod pattern;
+mod publish;
 pub(crate) mod request;
 pub(crate) mod router;
 pub(crate) mod wrap;
 
 pub use handler::{Handler, IntoResponse};
 pub use methods::{Methods, delete, get, patch, post, put};
+pub use publish::{Publication, PublishApi, PublishByGet, Target};
 pub use request::Request;
 pub use wrap::{AcceptWebSocket, RequireWebSocket, accept_websocket, require_websocket};

@@ -23,6 +23,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("serde_json", &["error", "http", "conn::json", "conn::groups", "hub", "route", "bin"]),
     ("signal_hook", &["bin"]),
     ("simdutf8", &["ws"]),
+    ("subtle", &["route::publish"]),
     ("tiny_http", &["http"]),
     ("tungstenite", &["ws"]),
 ];

@@ -66,7 +66,7 @@ mod ws;
 pub mod internals;
 
 pub use config::Config;
-pub use conn::{GroupMessage, Join, Messages, Overflow, Sender, WebSocket};
+pub use conn::{GroupMessage, Inbox, Incoming, Join, Messages, Overflow, Sender, WebSocket};
 pub use error::{Error, ErrorKind, Result};
 pub use http::{Cookie, Headers, Method, Response, Templates};
 pub use hub::{
@@ -75,8 +75,9 @@ pub use hub::{
 };
 pub use net::ceiling::raise_descriptor_limit;
 pub use route::{
-    AcceptWebSocket, Handler, IntoResponse, Methods, Publication, PublishApi, PublishByGet,
-    Request, RequireWebSocket, Target, accept_websocket, delete, get, patch, post, put,
+    AcceptWebSocket, Admission, Consumer, ConsumerRoute, Context, Handler, IntoResponse,
+    JsonConsumer, Methods, Publication, PublishApi, PublishByGet, Request, RequireWebSocket,
+    Target, accept_websocket, consumer, delete, get, json_consumer, patch, post, put,
     require_websocket,
 };
 pub use server::{Builder, Handle, Server};

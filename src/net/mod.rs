@@ -4,3 +4,4 @@ pub(crate) mod ceiling;
 pub(crate) mod listener;
 pub(crate) mod poll;
 pub(crate) mod stream;
+pub(crate) mod waker;

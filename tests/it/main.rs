@@ -1,5 +1,6 @@
 //! The server from outside: real sockets, raw bytes, real processes. One module an ability.
 
+mod flood;
 mod groups;
 mod harness;
 mod logbook;
@@ -11,6 +12,8 @@ mod backpressure;
 #[cfg(feature = "cli")]
 mod binary;
 mod close;
+mod consumer;
+mod consumer_groups;
 #[cfg(feature = "cli")]
 mod demo;
 mod handshake;
@@ -22,8 +25,11 @@ mod http_stop;
 mod http_stream;
 mod http_text;
 mod http_time;
+mod inbox;
 mod limits;
 mod messages;
+mod overflow;
+mod presence;
 mod protocol;
 mod routes;
 mod security;

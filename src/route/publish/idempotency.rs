@@ -288,7 +288,7 @@ mod tests {
             publish(&keys, &number.to_string(), 1, now);
         }
         publish(&keys, "0", 1, now);
-        assert_eq!(again(&keys, "2", 1, now).unwrap_err().status(), 409);
+        assert_eq!(again(&keys, "3", 1, now).unwrap_err().status(), 409);
         let state = keys.state.lock();
         assert!(state.uses.len() <= MAX_EXPIRED + 1, "{}", state.uses.len());
         assert_eq!(state.answer_bytes, 0);

@@ -153,7 +153,7 @@ proptest! {
     #[test]
     fn any_body_is_read_or_refused(
         bytes in proptest::collection::vec(any::<u8>(), 0..200),
-        query in "[a-z=&%+0-9]{0,20}",
+        query in "[a-z=&+0-9]{0,20}",
     ) {
         for kind in [Kind::Json, Kind::Form, Kind::Text, Kind::Binary] {
             if let Err(fault) = read_with(kind, &[], &query, &bytes) {

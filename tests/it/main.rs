@@ -31,6 +31,9 @@ mod messages;
 mod overflow;
 mod presence;
 mod protocol;
+mod publish;
+#[cfg(feature = "cli")]
+mod publish_key;
 mod routes;
 mod security;
 mod smoke;

@@ -181,7 +181,7 @@ impl PublishApi {
     }
 
     /// Everything that can be refused before the body is there.
-    fn expect(&self, request: &Request) -> Result<Kind, Fault> {
+    fn admit(&self, request: &Request) -> Result<Kind, Fault> {
         if *request.method() != Method::Post {
             return Err(Fault::method_not_allowed(METHODS));
         }
@@ -210,7 +210,7 @@ impl Handler for PublishApi {
         if *request.method() == Method::Options {
             return Ok(Response::empty(204).with_header("Allow", METHODS));
         }
-        let kind = match self.expect(request) {
+        let kind = match self.admit(request) {
             Ok(kind) => kind,
             Err(fault) => return Ok(fault.into_response()),
         };

@@ -1,3 +1,5 @@
+//! What is read out of requests, and what is not.
+
 use super::*;
 use crate::route::publish::publication::Target;
 use proptest::prelude::*;

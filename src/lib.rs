@@ -41,6 +41,7 @@
 //!   threads, what travels, and how it ended.
 //! - [`Config`], [`Origins`]: limits, timeouts, and which pages may connect.
 //! - [`Error`] and [`ErrorKind`]: what went wrong, to act on and to read.
+//! - `testing`, behind the feature of that name: a live server and clients for your tests.
 //!
 //! # What can block
 //! A handler runs on the thread of its connection and may block as it likes: meanwhile one more
@@ -59,6 +60,8 @@ mod net;
 mod route;
 mod server;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod ws;
 
 #[cfg(any(test, feature = "internals"))]

@@ -43,3 +43,5 @@ mod starved;
 mod stop;
 #[cfg(feature = "cli")]
 mod stopping;
+#[cfg(feature = "testing")]
+mod testing;

@@ -64,7 +64,7 @@ fn say_goodbye(client: &mut TcpStream) {
 fn push(ws: &WebSocket, sequence: u64) -> Fate {
     let lane = Arc::new(Lane::new(Overflow::Disconnect, Arc::default()));
     let message = GroupMessage { group: "g".into(), sequence, message: Message::from("group") };
-    let mut fate = [Fate::Written];
+    let mut fate = [Fate::Gone];
     Recipient::new(&ws.conn).deliver_to_handler(&lane, [message], &mut fate);
     fate[0]
 }
@@ -95,9 +95,9 @@ fn each_side_wakes_a_handler_that_waits_for_both() {
             handler.join().unwrap()
         })
     };
-    assert_eq!(after(&mut || assert_eq!(push(&ws, 1), Fate::Written)), "1");
+    assert_eq!(after(&mut || assert_eq!(push(&ws, 1), Fate::Queued)), "1");
     assert_eq!(after(&mut || send(&mut client, "hello")), "\"hello\"");
-    assert_eq!(after(&mut || assert_eq!(push(&ws, 2), Fate::Written)), "2");
+    assert_eq!(after(&mut || assert_eq!(push(&ws, 2), Fate::Queued)), "2");
     assert_ne!(ws.conn.record.away_since(), 0);
     assert!(!ws.conn.is_waiting());
 }

@@ -23,7 +23,7 @@ const METHODS: &str = "GET, OPTIONS";
 /// it is refused, as is a `HEAD` or what a browser fetches ahead of time.
 ///
 /// # Source
-/// The tutorials of dwebsocket, whose `/send/?message=` sends to everybody, for everybody.
+/// The elder tutorial's `/send/?message=`, which sends to everybody, for everybody.
 #[derive(Clone, Debug)]
 pub struct PublishByGet {
     api: PublishApi,

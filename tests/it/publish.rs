@@ -418,8 +418,9 @@ fn pages_of_elsewhere_cannot_publish_through_a_browser() {
             refused(&send(method, &format!("{firefox}{foreign}")), 403);
         }
     }
-    // An image in a browser that does not say where it is asked to come from.
+    // An image or a form in a browser that does not say whose it is.
     refused(&send("GET", firefox), 403);
+    refused(&send("POST", firefox), 403);
     let own = [
         "",
         "User-Agent: curl/8.5\r\n",

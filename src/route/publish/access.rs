@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::answer::Fault;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Headers, Method};
+use crate::http::Headers;
 use crate::route::request::Request;
 
 /// Shortest and longest key in bytes.
@@ -116,7 +116,7 @@ fn unauthorized(error: &'static str) -> Fault {
 /// Refuses what a page of elsewhere may have made a browser send.
 ///
 /// Browsers say where a request comes from: with `Origin` for every POST, with `Sec-Fetch-Site`
-/// for a GET too, if they trust the address (loopback or HTTPS). A GET of a browser that says
+/// for a GET too, if they trust the address (loopback or HTTPS). What a browser sends that says
 /// neither may come from an image of any page.
 fn refuse_foreign_pages(request: &Request) -> Result<(), Fault> {
     let headers = request.headers();
@@ -129,9 +129,8 @@ fn refuse_foreign_pages(request: &Request) -> Result<(), Fault> {
         // Of this server's own page, or typed by a person.
         Some(b"same-origin" | b"none") => Ok(()),
         Some(_) => Err(foreign()),
-        None if *request.method() == Method::Get && is_browser(headers) => Err(Fault::forbidden(
-            "This browser does not say which page asks it to publish; send a POST to the publish \
-             API from a program instead.",
+        None if is_browser(headers) => Err(Fault::forbidden(
+            "This browser does not say which page asks it to publish; publish from a program.",
         )),
         None => Ok(()),
     }

@@ -73,13 +73,14 @@ pub use error::{Error, ErrorKind, Result};
 pub use http::{Cookie, Headers, Method, Response, Templates};
 pub use hub::{
     Counts, Delivery, Group, GroupStats, Hub, HubBuilder, HubStats, Member, MemberEvent, Presence,
-    PresenceChange, Present, Watch,
+    PresenceChange, Present, Publisher, Watch,
 };
 pub use net::ceiling::raise_descriptor_limit;
 pub use route::{
-    AcceptWebSocket, Admission, Consumer, ConsumerRoute, Context, Handler, IntoResponse,
-    JsonConsumer, Methods, Request, RequireWebSocket, accept_websocket, consumer, delete, get,
-    json_consumer, patch, post, put, require_websocket,
+    AcceptWebSocket, Admission, Consumer, ConsumerRoute, Context, Facility, Flags, Handler,
+    Identity, IntoFlags, IntoResponse, JsonConsumer, Methods, Request, RequireWebSocket,
+    accept_websocket, consumer, delete, facility, get, json_consumer, patch, post, put,
+    require_websocket,
 };
 pub use server::{Builder, Handle, Server};
 pub use ws::{Bytes, Closed, Message, Origins, Side, Utf8Bytes, close_code};

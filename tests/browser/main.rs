@@ -5,6 +5,7 @@
 
 mod process;
 mod webdriver;
+mod ws4redis;
 
 use process::Process;
 use std::io::Write;

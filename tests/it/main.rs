@@ -16,6 +16,7 @@ mod consumer;
 mod consumer_groups;
 #[cfg(feature = "cli")]
 mod demo;
+mod facility;
 mod handshake;
 mod heartbeat;
 mod http;
@@ -31,6 +32,7 @@ mod messages;
 mod overflow;
 mod presence;
 mod protocol;
+mod publisher;
 mod routes;
 mod security;
 mod smoke;

@@ -1,7 +1,8 @@
-//! The routes of the demo: two echoes, their pages, and a page that leads to both.
+//! The routes of the demo: two echoes, their pages, a page that leads to both, and facilities.
 
 use landline::{
-    Builder, Request, Response, Result, WebSocket, accept_websocket, get, require_websocket,
+    Builder, Request, Response, Result, WebSocket, accept_websocket, facility, get,
+    require_websocket,
 };
 use serde::Serialize;
 
@@ -17,9 +18,12 @@ pub(crate) fn routes(builder: Builder, pages: Pages) -> Builder {
         .route("/echo_once", require_websocket(echo_once))
         .route("/echo", get(accept_websocket(echo)))
         .route("/static/landline.js", get(serve(pages.script)))
+        .route("/static/ws4redis.js", get(serve(pages.ws4redis)))
         .route("/static/landline.css", get(serve(pages.style)))
         .route("/static/landline.svg", get(serve(pages.icon.clone())))
         .route("/favicon.ico", get(serve(pages.icon)))
+        // Behind every other route below /ws/. Clients listen here; publishing is for the server.
+        .route("/ws/<path:facility>/", facility())
 }
 
 /// What the templates may show.

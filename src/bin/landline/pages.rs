@@ -33,6 +33,8 @@ pub(crate) struct StaticFile {
 pub(crate) struct Pages {
     pub(crate) templates: Templates,
     pub(crate) script: StaticFile,
+    /// What pages of django-websocket-redis use to connect.
+    pub(crate) ws4redis: StaticFile,
     pub(crate) style: StaticFile,
     pub(crate) icon: StaticFile,
 }
@@ -54,6 +56,7 @@ impl Pages {
             templates = templates.with_directory(directory)?;
         }
         let script = include_bytes!("../../../templates/landline.js");
+        let ws4redis = include_bytes!("../../../templates/ws4redis.js");
         let style = include_bytes!("../../../templates/landline.css");
         let icon = include_bytes!("../../../templates/landline.svg");
         let file = |name, content_type, built_in: &'static [u8]| {
@@ -62,6 +65,7 @@ impl Pages {
         Ok(Self {
             templates,
             script: file("landline.js", "text/javascript; charset=utf-8", script)?,
+            ws4redis: file("ws4redis.js", "text/javascript; charset=utf-8", ws4redis)?,
             style: file("landline.css", "text/css; charset=utf-8", style)?,
             icon: file("landline.svg", "image/svg+xml", icon)?,
         })

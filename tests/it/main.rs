@@ -1,7 +1,5 @@
 //! The server from outside: real sockets, raw bytes, real processes. One module an ability.
 
-mod flood;
-mod groups;
 mod harness;
 mod logbook;
 #[cfg(feature = "cli")]
@@ -17,6 +15,8 @@ mod consumer_groups;
 #[cfg(feature = "cli")]
 mod demo;
 mod facility;
+mod flood;
+mod groups;
 mod handshake;
 mod heartbeat;
 mod http;
@@ -32,6 +32,9 @@ mod messages;
 mod overflow;
 mod presence;
 mod protocol;
+mod publish;
+#[cfg(feature = "cli")]
+mod publish_key;
 mod publisher;
 mod routes;
 mod security;

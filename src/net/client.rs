@@ -89,8 +89,8 @@ mod tests {
     #[test]
     fn trickling_bytes_do_not_move_the_deadline() {
         let time = Duration::from_millis(200);
-        let (mut client, mut server) = pair(time);
         let start = Instant::now();
+        let (mut client, mut server) = pair(time);
         let thread = std::thread::spawn(move || while server.write_all(b"x").is_ok() {});
         let mut buffer = [0; 1];
         let error = loop {

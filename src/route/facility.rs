@@ -136,7 +136,7 @@ impl Facility {
     ///
     /// # Units
     /// `interval`: at least 100 ms. The text comes when nothing was sent for between one and one
-    /// and a half intervals.
+    /// and a half intervals. `ws4redis.js` gives up after 15 s without a message.
     ///
     /// # Source
     /// ws4redis' setting `WS4REDIS_HEARTBEAT`, which was sent after every message too.

@@ -160,6 +160,7 @@ impl Scene {
         let lane = Arc::new(Lane::new(one_of(POLICIES), Arc::default()));
         let answer = one_of(ANSWERS);
         conn.open_outbox(stream, answer.to_vec());
+        conn.flush();
         let endings = (0..one_of([1, 2])).map(|_| one_of(ENDINGS)).collect();
         let (ends_late, stalls) = one_of([(true, false), (false, false), (false, true)]);
         let [senders_are_done, leave, is_over] = [const { AtomicBool::new(false) }; 3];

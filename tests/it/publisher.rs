@@ -61,7 +61,7 @@ fn each_audience_gets_what_is_for_it() {
     assert_eq!(up_to(&mut editor, "end"), ["editors"]);
     assert_eq!(up_to(&mut session, "end"), ["session"]);
     hub.publisher("olds").users(["anna"]).send("end").unwrap();
-    assert_eq!(up_to(&mut elsewhere, "end"), [String::new(); 0]);
+    assert!(up_to(&mut elsewhere, "end").is_empty());
 }
 
 #[test]

@@ -127,3 +127,27 @@ impl WebSocket {
         self.conn.shared.groups.leave(self.conn.id(), group.as_ref())
     }
 }
+
+/// A hub that nobody asks anything of.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct NoGroups;
+
+#[cfg(test)]
+impl Groups for NoGroups {
+    fn opened(&self, _: Recipient) {}
+
+    fn check(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn join(&self, _: u64, _: &str, _: Join) -> Result<()> {
+        Ok(())
+    }
+
+    fn leave(&self, _: u64, _: &str) -> bool {
+        false
+    }
+
+    fn ended(&self, _: u64) {}
+}

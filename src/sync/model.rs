@@ -71,6 +71,11 @@ fn run(
     assert!(count > 0);
 }
 
+/// One of these, as the schedule has it.
+pub(crate) fn one_of<T: Copy, const N: usize>(choices: [T; N]) -> T {
+    choices[thread_rng().gen_range(0..N)]
+}
+
 /// True if the schedule has the deadline pass now.
 fn passes(deadline: Instant) -> bool {
     deadline.saturating_duration_since(Instant::now()) < SOON && thread_rng().r#gen::<bool>()

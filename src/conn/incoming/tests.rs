@@ -8,7 +8,7 @@ use std::thread;
 use super::*;
 use crate::config::Config;
 use crate::conn::connection::{Connection, Shared};
-use crate::conn::groups::{Groups, Join};
+use crate::conn::groups::NoGroups;
 use crate::conn::overflow::Overflow;
 use crate::conn::recipient::{Fate, Lane, Recipient};
 use crate::net::stream::Stream;
@@ -16,24 +16,6 @@ use crate::sync::Mutex;
 use crate::sync::atomic::AtomicBool;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A hub without groups.
-#[derive(Debug)]
-struct NoGroups;
-
-impl Groups for NoGroups {
-    fn opened(&self, _: Recipient) {}
-    fn check(&self, _: &str) -> Result<()> {
-        Ok(())
-    }
-    fn join(&self, _: u64, _: &str, _: Join) -> Result<()> {
-        Ok(())
-    }
-    fn leave(&self, _: u64, _: &str) -> bool {
-        false
-    }
-    fn ended(&self, _: u64) {}
-}
 
 /// An open connection without a server around it, and its client.
 fn open() -> (WebSocket, TcpStream) {

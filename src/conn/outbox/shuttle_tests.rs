@@ -13,13 +13,13 @@ use shuttle::thread::{JoinHandle, spawn, yield_now};
 use super::*;
 use crate::config::Config;
 use crate::conn::connection::Shared;
-use crate::conn::groups::{Groups, Join};
+use crate::conn::groups::NoGroups;
 use crate::conn::overflow::Overflow;
 use crate::conn::recipient::{Fate, Lane, Parcel, Recipient};
 use crate::net::poll::Interest;
 use crate::net::stream::{Blocking, Received};
 use crate::sync::atomic::AtomicBool;
-use crate::sync::model::{SOON, explore};
+use crate::sync::model::{SOON, explore, one_of};
 use crate::ws::encoded::Encoded;
 
 /// The answer of the handshake, the long one does not fit the socket.
@@ -376,30 +376,4 @@ fn numbers(frames: &[Frame], name: u8) -> Vec<u8> {
         }
     }
     numbers
-}
-
-/// A hub that nobody asks anything of.
-#[derive(Debug)]
-struct NoGroups;
-
-impl Groups for NoGroups {
-    fn opened(&self, _: Recipient) {}
-
-    fn check(&self, _: &str) -> Result<()> {
-        Ok(())
-    }
-
-    fn join(&self, _: u64, _: &str, _: Join) -> Result<()> {
-        Ok(())
-    }
-
-    fn leave(&self, _: u64, _: &str) -> bool {
-        false
-    }
-
-    fn ended(&self, _: u64) {}
-}
-
-fn one_of<T: Copy, const N: usize>(choices: [T; N]) -> T {
-    choices[thread_rng().gen_range(0..N)]
 }

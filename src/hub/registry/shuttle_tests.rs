@@ -9,12 +9,12 @@ use shuttle::thread::{JoinHandle, spawn};
 use super::*;
 use crate::config::Config;
 use crate::conn::connection::{Connection, Shared};
-use crate::conn::groups::Groups;
+use crate::conn::groups::NoGroups;
 use crate::hub::member::Member;
 use crate::hub::room::Draft;
 use crate::hub::watch::{MemberEvent, Watcher};
 use crate::net::stream::Stream;
-use crate::sync::model::explore;
+use crate::sync::model::{explore, one_of};
 
 const ROOMS: [&str; 2] = ["one", "other"];
 
@@ -153,30 +153,4 @@ fn check_events(events: &Events) {
         }
     }
     assert!(present.is_empty(), "{present:?} never left");
-}
-
-/// What a connection asks of the hub, which the scene asks of the registry itself.
-#[derive(Debug)]
-struct NoGroups;
-
-impl Groups for NoGroups {
-    fn opened(&self, _: Recipient) {}
-
-    fn check(&self, _: &str) -> Result<()> {
-        Ok(())
-    }
-
-    fn join(&self, _: u64, _: &str, _: Join) -> Result<()> {
-        Ok(())
-    }
-
-    fn leave(&self, _: u64, _: &str) -> bool {
-        false
-    }
-
-    fn ended(&self, _: u64) {}
-}
-
-fn one_of<T: Copy, const N: usize>(choices: [T; N]) -> T {
-    choices[thread_rng().gen_range(0..N)]
 }

@@ -39,6 +39,10 @@
 //! - [`PublishApi`]: what other programs send to the hub by HTTP.
 //! - [`WebSocket`], [`Sender`], [`Message`], [`Closed`]: the open connection, its handle for other
 //!   threads, what travels, and how it ended.
+//! - [`Hub`], [`Group`], [`Join`]: groups of connections; [`Inbox`] and [`Incoming`] for handlers
+//!   that take group messages themselves.
+//! - [`Consumer`], [`JsonConsumer`], [`Context`], [`Admission`]: a connection as an object, in the
+//!   words of Channels.
 //! - [`Config`], [`Origins`]: limits, timeouts, and which pages may connect.
 //! - [`Error`] and [`ErrorKind`]: what went wrong, to act on and to read.
 //! - `testing`, behind the feature of that name: a live server and clients for your tests.
@@ -47,8 +51,8 @@
 //! A handler runs on the thread of its connection and may block as it likes: meanwhile one more
 //! thread, the keeper, answers pings, takes messages in, sends what is queued and enforces every
 //! deadline. No call of this crate waits for a peer without a deadline, except those that wait
-//! for a message ([`WebSocket::wait`], [`WebSocket::wait_json`], iteration), which end when the
-//! connection does.
+//! for a message ([`WebSocket::wait`], [`WebSocket::wait_any`], [`WebSocket::wait_json`],
+//! iteration), which end when the connection does.
 
 mod config;
 mod conn;

@@ -160,8 +160,11 @@ impl WebSocket {
         };
         let taken = taken?;
         receive.is_groups_turn = matches!(taken, Incoming::Client(_));
-        // The handler is in its own code from now on, also if it never had to wait.
-        self.conn.record.mark_away(self.conn.shared.clock.coarse());
+        if matches!(taken, Incoming::Group(_)) {
+            // As after the last message of the client: the handler is there, though it need not
+            // have waited.
+            self.conn.record.mark_away(self.conn.shared.clock.coarse());
+        }
         Some(taken)
     }
 

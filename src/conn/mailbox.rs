@@ -343,3 +343,6 @@ impl State {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(all(test, shuttle))]
+mod shuttle_tests;

@@ -116,6 +116,11 @@ impl Receive {
     pub(crate) fn pop(&mut self, conn: &Connection) -> Option<Message> {
         let message = self.inbox.pop_front()?;
         self.inbox_bytes -= message.len() + MESSAGE_OVERHEAD;
+        if self.inbox.is_empty() {
+            // The handler is there, even if it had no need to wait for long: an end that has come
+            // must not overtake its answer to this message.
+            conn.record.mark_away(conn.shared.clock.coarse());
+        }
         if self.inbox.is_empty() && self.inbox.capacity() > conn.shared.config.inbox_messages() {
             self.inbox = VecDeque::new();
         }

@@ -26,9 +26,10 @@ use crate::ws::{Closed, Message, Side};
 /// [`accept_with`](Self::accept_with): until then a handler may still answer plain HTTP.
 ///
 /// # Blocking
-/// Only [`wait`](Self::wait), [`wait_timeout`](Self::wait_timeout), [`send`](Self::send),
-/// iteration and the JSON twins wait, and each says until when. While the handler is away from all of
-/// them, the server's keeper answers pings, takes messages into the inbox and notices the end.
+/// Only [`wait`](Self::wait), [`wait_timeout`](Self::wait_timeout), their twins for the client and
+/// its groups ([`wait_any`](Self::wait_any)), [`send`](Self::send), iteration and the JSON twins
+/// wait, and each says until when. While the handler is away from all of them, the server's keeper
+/// answers pings, takes messages into the inbox and notices the end.
 ///
 /// # Example
 /// ```

@@ -175,3 +175,29 @@ fn a_cut_ends_the_wait() {
     });
     assert!(ws.wait_any_timeout(PATIENCE).unwrap_err().is_closed());
 }
+
+/// Long ago, as the keeper sees it.
+const LONG_AWAY: u64 = 1;
+
+#[test]
+fn a_handler_that_takes_the_last_message_is_there_without_having_waited() {
+    let (ws, mut client) = open();
+    ws.conn.open_mailbox().unwrap();
+    let clock = &ws.conn.shared.clock;
+    let is_away = || ws.conn.record.away_since() == LONG_AWAY;
+    while clock.advance() == LONG_AWAY {
+        thread::yield_now();
+    }
+    send(&mut client, "a");
+    send(&mut client, "b");
+    while ws.count_messages() < 2 {}
+    ws.conn.record.mark_away(LONG_AWAY);
+    assert_eq!(next(&ws), "\"a\"");
+    assert!(is_away(), "it is busy with what is in the inbox, and the keeper reads");
+    assert_eq!(ws.wait().unwrap().unwrap().as_text(), Some("b"));
+    assert!(!is_away());
+    ws.conn.record.mark_away(LONG_AWAY);
+    push(&ws, 1);
+    assert_eq!(next(&ws), "1");
+    assert!(!is_away());
+}

@@ -128,8 +128,8 @@ impl WebSocket {
     }
 }
 
-/// A hub that nobody asks anything of.
 #[cfg(test)]
+/// A hub that nobody asks anything of.
 #[derive(Debug)]
 pub(crate) struct NoGroups;
 

@@ -224,7 +224,7 @@ impl Publisher {
     }
 
     /// The names of the channels.
-    fn names(&self) -> Result<Vec<GroupName>> {
+    pub(crate) fn names(&self) -> Result<Vec<GroupName>> {
         if self.channels.is_empty() {
             let text = format!(
                 "no channel of the facility {:?} was named: broadcast, users, groups or sessions",

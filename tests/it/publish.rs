@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use landline::{Config, Hub, PublishApi, Request, Result, Server, WebSocket, require_websocket};
+use landline::{
+    Config, Hub, PublishApi, Request, Result, Server, WebSocket, facility, require_websocket,
+};
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Reply, Running, eventually};
+use crate::harness::{Client, Reply, Running, eventually, tell};
+use crate::publisher::who;
 
 pub(crate) const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -14,6 +17,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 fn server_with(api: &PublishApi, config: Config, hub: &Hub) -> Running {
     let builder = Server::builder().config(config).hub(hub.clone());
     let builder = builder.route("/ws/<room>", require_websocket(room));
+    let builder = builder.route("/facility/<path:facility>/", facility().identify(who));
     let builder = builder.route("/api/publish", api.clone()).route("/send/", api.by_get());
     Running::start(builder)
 }
@@ -127,6 +131,58 @@ fn every_target_reaches_its_own() {
 }
 
 #[test]
+fn a_facility_is_reached_by_its_channels() {
+    let hub = Hub::new();
+    let server = server(&PublishApi::open(), &hub);
+    let listen = |query: &str| server.websocket(&format!("/facility/news/?{query}"));
+    let mut all = listen("subscribe-broadcast");
+    let mut anna = listen("subscribe-user&user=anna");
+    let mut staff = listen("subscribe-group&groups=staff");
+    let mut session = listen("subscribe-session&session=k1");
+    let mut client = server.connect();
+    let mut publish = |body: Value| counts(&client.ask(post_json(&body)));
+    assert_eq!(publish(json!({ "facility": "news", "message": "1" })), (1, 1));
+    let some = json!({
+        "facility": "news/", "users": ["anna", "bert"], "groups": ["staff"], "sessions": ["k1"],
+        "expire": 0, "message": "2",
+    });
+    assert_eq!(publish(some), (3, 3));
+    assert_eq!(counts(&server.connect().get("/send/?facility=news&message=4")), (1, 1));
+    let raw = post("/api/publish?facility=news&users=anna", "application/octet-stream", b"\xff");
+    assert_eq!(counts(&server.connect().ask(raw)), (1, 1));
+    assert_eq!([all.expect_text(), all.expect_text()], ["1", "4"]);
+    assert_eq!((anna.expect_text(), anna.expect_binary()), ("2".into(), b"\xff".to_vec()));
+    assert_eq!([staff.expect_text(), session.expect_text()], ["2", "2"]);
+    // What is stored is for those who come later; what expires at once is not.
+    assert_eq!(listen("subscribe-broadcast").expect_text(), "4");
+    let mut late = listen("subscribe-session&session=k1");
+    hub.publisher("news").sessions(["k1"]).send("end").unwrap();
+    assert_eq!(late.expect_text(), "end");
+}
+
+#[test]
+fn a_listener_of_a_facility_can_be_left_out() {
+    let (tell, told) = tell();
+    let listen = facility().identify(move |request| {
+        tell.send(request.conn_id()).unwrap();
+        who(request)
+    });
+    let builder = Server::builder().route("/api/publish", PublishApi::open());
+    let server = Running::start(builder.route("/<facility>/", listen));
+    let (mut one, first) = (server.websocket("/news"), told.next());
+    let (mut two, _) = (server.websocket("/news"), told.next());
+    for body in [
+        json!({ "facility": "news", "except": first, "message": "not for one" }),
+        json!({ "facility": "news", "users": ["anna"], "except": first, "message": "nobody" }),
+        json!({ "everybody": true, "message": "end" }),
+    ] {
+        assert_eq!(server.connect().ask(post_json(&body)).status, 200);
+    }
+    assert_eq!(one.expect_text(), "end");
+    assert_eq!([two.expect_text(), two.expect_text()], ["not for one", "end"]);
+}
+
+#[test]
 fn each_content_type_is_read_and_binary_stays_binary() {
     let hub = Hub::new();
     let server = server(&PublishApi::open(), &hub);
@@ -223,6 +279,11 @@ fn bad_input_is_named_and_harms_nobody() {
         (r#"{"group": "a\u0007", "message": "x"}"#, 400, Some("group"), "control characters"),
         (&format!(r#"{{"group": "{long}", "message": "x"}}"#), 400, Some("group"), "255"),
         (r#"{"group": "a", "mesage": "x"}"#, 400, Some("mesage"), "no field \"mesage\""),
+        (r#"{"facility": "", "message": "x"}"#, 400, Some("facility"), "no name"),
+        (r#"{"facility": "/", "users": "u", "message": "x"}"#, 400, Some("users"), "no name"),
+        (r#"{"facility": "f\u0000", "message": "x"}"#, 400, Some("facility"), "control"),
+        (r#"{"facility": "f", "groups": [""], "message": "x"}"#, 400, Some("groups"), "no name"),
+        (r#"{"facility": "f", "expire": "1", "message": "x"}"#, 400, Some("expire"), "number"),
         (r#"{"conn": 1000000, "message": "x"}"#, 404, Some("conn"), "connection 1000000"),
         (
             &format!(r#"{{"group": "a", "message": "{}"}}"#, "x".repeat(1001)),
@@ -521,6 +582,37 @@ fn a_failed_publication_does_not_use_its_key() {
     for key in [&"k".repeat(256) as &str, ""] {
         refused(&client.ask(keyed(key, &json!({ "group": "a", "message": "x" }))), 400);
     }
+}
+
+#[test]
+fn what_is_published_in_part_is_said_and_uses_its_key() {
+    let hub = Hub::new();
+    let server = server(&PublishApi::open(), &hub);
+    let (mut one, _) = member(&server, &hub, "a");
+    // As much as is kept for later, in as many facilities.
+    for bytes in [1024 * 1024, 64 * 1024] {
+        let text = "x".repeat(bytes);
+        let keep = |name: String| hub.publisher(name).broadcast().send(text.as_str());
+        let is_full = (0..1000).any(|number| keep(format!("{bytes}-{number}")).is_err());
+        assert!(is_full, "nothing bounds what is kept");
+    }
+    let kept = json!({ "facility": "f", "message": "x".repeat(128 * 1024) });
+    let mut client = server.connect();
+    let (error, _) = refused(&client.ask(keyed("k", &kept)), 503);
+    assert!(error.starts_with("Nothing was published: "), "{error}");
+    let body =
+        json!([{ "group": "a", "message": "once" }, kept, { "group": "a", "message": "no" }]);
+    let first = client.ask(keyed("k", &body));
+    let (error, _) = refused(&first, 503);
+    assert!(error.starts_with("Published in part only: "), "{error}");
+    let results = &said(&first)["results"];
+    assert_eq!((said(&first)["index"].as_u64(), results.as_array().unwrap().len()), (Some(1), 2));
+    assert_eq!((&results[0]["written"], &results[1]["members"]), (&json!(1), &json!(0)));
+    let again = client.ask(keyed("k", &body));
+    assert_eq!((again.status, &again.body), (503, &first.body));
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    hub.group("a").send("next").unwrap();
+    assert_eq!([one.expect_text(), one.expect_text()], ["once", "next"]);
 }
 
 #[test]

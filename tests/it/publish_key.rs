@@ -43,6 +43,9 @@ fn on_loopback_it_is_open_to_programs() {
     assert_eq!(counts(&program.connect().get("/send/?message=hi")), (1, 1));
     assert_eq!(client.expect_text(), "hi");
     assert_eq!(program.connect().get("/send/").status, 400);
+    let mut news = program.websocket("/ws/news/");
+    assert_eq!(counts(&program.connect().get("/send/?facility=news&message=late")), (1, 1));
+    assert_eq!(news.expect_text(), "late");
     let foreign = publish(&program, "Origin: http://evil.example\r\n");
     assert_eq!(foreign.status, 403, "{}", foreign.text());
     let image = "GET /send/?message=x HTTP/1.1\r\nHost: localhost\r\n\

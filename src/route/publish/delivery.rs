@@ -10,7 +10,7 @@ use super::publication::{Publication, Target};
 use crate::conn::groups::Groups;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
-use crate::hub::{Delivery, Hub};
+use crate::hub::{Delivery, Hub, Publisher};
 
 /// How long an answer waits for the counts. The relays wait for no client, so this is for a
 /// machine that is very busy.
@@ -87,9 +87,12 @@ fn check(publication: &Publication, hub: &Hub) -> Result<(), Fault> {
             let mut checks = names.iter().map(|name| hub.core.check(name));
             checks.try_for_each(|check| check.map_err(|error| wrong_name(&error).at("group")))
         }
-        Target::Facility { .. } => {
-            Err(Fault::new(501, "Facilities are not served yet; use `group`.").at("facility"))
-        }
+        Target::Facility { .. } => channels(publication.target(), hub).iter().try_for_each(
+            |(field, channel)| match channel.names() {
+                Ok(_) => Ok(()),
+                Err(error) => Err(wrong_name(&error).at(field)),
+            },
+        ),
         Target::Connection(conn_id) if hub.core.registry.find(*conn_id).is_none() => {
             let error = format!("There is no open WebSocket on connection {conn_id}.");
             Err(Fault::new(404, error).at("conn"))
@@ -98,7 +101,21 @@ fn check(publication: &Publication, hub: &Hub) -> Result<(), Fault> {
     }
 }
 
-/// A name that no group can have, in the hub's own words.
+/// The channels of a facility one by one, so that it is known which of them have a message if the
+/// hub gives up, each with the field that names it; none for other targets.
+fn channels(target: &Target, hub: &Hub) -> Vec<(&'static str, Publisher)> {
+    let Target::Facility { name, users, groups, sessions, .. } = target else { return Vec::new() };
+    let facility = || hub.publisher(name);
+    if users.is_empty() && groups.is_empty() && sessions.is_empty() {
+        return vec![("facility", facility().broadcast())];
+    }
+    let users = users.iter().map(|name| ("users", facility().users([name])));
+    let groups = groups.iter().map(|name| ("groups", facility().groups([name])));
+    let sessions = sessions.iter().map(|key| ("sessions", facility().sessions([key])));
+    sessions.chain(users).chain(groups).collect()
+}
+
+/// A name that nothing can have, in the hub's own words.
 fn wrong_name(error: &Error) -> Fault {
     let text = error.to_string();
     let mut letters = text.chars();
@@ -119,7 +136,19 @@ fn send(publication: &Publication, hub: &Hub, sent: &mut Sent) -> Result<()> {
             }
             Ok(())
         }
-        Target::Facility { .. } => Ok(()),
+        Target::Facility { expire, .. } => {
+            for (_, channel) in channels(publication.target(), hub) {
+                let channel = match publication.except() {
+                    Some(conn_id) => channel.except(conn_id),
+                    None => channel,
+                };
+                sent.add(match expire {
+                    Some(expire) => channel.publish(message(), *expire),
+                    None => channel.send(message()),
+                })?;
+            }
+            Ok(())
+        }
         Target::Connection(conn_id) => sent.add(hub.send_to(*conn_id, message())),
         Target::Everybody => sent.add(match publication.except() {
             Some(conn_id) => hub.broadcast_except(conn_id, message()),
@@ -195,7 +224,9 @@ fn broken(error: &Error, results: &[Tally], is_batch: bool) -> Answer {
 /// Why the hub takes nothing, as far as it concerns the one who asked.
 fn reason(error: &Error) -> &'static str {
     match error.kind() {
-        ErrorKind::Limit => "the server keeps as many messages for later as it can",
+        ErrorKind::Limit => {
+            "the server keeps as many messages for later as it can; `expire` 0 keeps none"
+        }
         _ => "the server is too busy",
     }
 }

@@ -5,21 +5,24 @@ use landline::{
 };
 use serde::Serialize;
 
-use crate::pages::{Pages, StaticFile, guarded};
+use crate::pages::{ICON, Pages, StaticFile, guarded};
 
 /// Adds the demo to a server.
 pub(crate) fn routes(builder: Builder, pages: Pages) -> Builder {
-    builder
+    let mut builder = builder
         .templates(pages.templates)
         .route("/", get(|request: &Request| page(request, "index.html")))
         .route("/index/", get(|request: &Request| page(request, "echo_once.html")))
         .route("/index2/", get(|request: &Request| page(request, "echo.html")))
         .route("/echo_once", require_websocket(echo_once))
-        .route("/echo", get(accept_websocket(echo)))
-        .route("/static/landline.js", get(serve(pages.script)))
-        .route("/static/landline.css", get(serve(pages.style)))
-        .route("/static/landline.svg", get(serve(pages.icon.clone())))
-        .route("/favicon.ico", get(serve(pages.icon)))
+        .route("/echo", get(accept_websocket(echo)));
+    for (name, file) in pages.files {
+        if name == ICON {
+            builder = builder.route("/favicon.ico", get(serve(file.clone())));
+        }
+        builder = builder.route(format!("/static/{name}"), get(serve(file)));
+    }
+    builder
 }
 
 /// What the templates may show.

@@ -17,6 +17,20 @@ const TEMPLATES: [(&str, &str); 5] = [
     ("echo.html", include_str!("../../../templates/echo.html")),
 ];
 
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+
+/// Files that are served as they are: name, content type, what is built in.
+const FILES: [(&str, &str, &[u8]); 4] = [
+    ("landline.js", SCRIPT, include_bytes!("../../../templates/landline.js")),
+    ("line.js", SCRIPT, include_bytes!("../../../templates/line.js")),
+    ("landline.css", STYLE, include_bytes!("../../../templates/landline.css")),
+    (ICON, "image/svg+xml", include_bytes!("../../../templates/landline.svg")),
+];
+
+/// The file that stands in the corner of a browser's tab.
+pub(crate) const ICON: &str = "landline.svg";
+
 /// Only this server's own files may act on a page, and nobody may frame it.
 const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; \
      base-uri 'none'; object-src 'none'; frame-ancestors 'none'; form-action 'self'";
@@ -32,9 +46,8 @@ pub(crate) struct StaticFile {
 #[derive(Debug)]
 pub(crate) struct Pages {
     pub(crate) templates: Templates,
-    pub(crate) script: StaticFile,
-    pub(crate) style: StaticFile,
-    pub(crate) icon: StaticFile,
+    /// By name.
+    pub(crate) files: Vec<(&'static str, StaticFile)>,
 }
 
 impl Pages {
@@ -53,18 +66,10 @@ impl Pages {
         if let Some(directory) = directory {
             templates = templates.with_directory(directory)?;
         }
-        let script = include_bytes!("../../../templates/landline.js");
-        let style = include_bytes!("../../../templates/landline.css");
-        let icon = include_bytes!("../../../templates/landline.svg");
-        let file = |name, content_type, built_in: &'static [u8]| {
-            StaticFile::load(directory, name, content_type, built_in)
-        };
-        Ok(Self {
-            templates,
-            script: file("landline.js", "text/javascript; charset=utf-8", script)?,
-            style: file("landline.css", "text/css; charset=utf-8", style)?,
-            icon: file("landline.svg", "image/svg+xml", icon)?,
-        })
+        let files = FILES.into_iter().map(|(name, content_type, built_in)| {
+            Ok((name, StaticFile::load(directory, name, content_type, built_in)?))
+        });
+        Ok(Self { templates, files: files.collect::<Result<_, Failure>>()? })
     }
 }
 

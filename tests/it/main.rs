@@ -10,6 +10,8 @@ mod api;
 mod backpressure;
 #[cfg(feature = "cli")]
 mod binary;
+#[cfg(feature = "cli")]
+mod chat;
 mod close;
 #[cfg(feature = "cli")]
 mod demo;

@@ -106,7 +106,8 @@ pub(crate) struct ServeArgs {
     pub(crate) timeout_graceful_shutdown: Option<Duration>,
 
     /// Directory whose files replace the built-in pages of the same name (index.html, base.html,
-    /// echo.html, echo_once.html, connection.html, landline.css, landline.js, landline.svg)
+    /// echo.html, echo_once.html, connection.html, rooms.html, chat.html, landline.css, chat.css,
+    /// landline.js, line.js, chat.js, landline.svg)
     #[arg(long, env = "LANDLINE_TEMPLATES", help_heading = "Pages", value_name = "DIR")]
     pub(crate) templates: Option<PathBuf>,
 

@@ -21,7 +21,7 @@ fn text(server: &Server) -> Result<String, std::fmt::Error> {
         writeln!(text, "  {label:<14}http://{address}/{everywhere}")?;
         label = "";
     }
-    writeln!(text, "  {:<14}/  /index/  /index2/  /echo?message=hello", "Open")?;
+    writeln!(text, "  {:<14}/  /index/  /index2/  /chat/  /echo?message=hello", "Open")?;
     writeln!(text, "  {:<14}up to {}", "Connections", server.max_connections())?;
     writeln!(text, "  {:<14}Ctrl+C\n", "Stop")?;
     Ok(text)

@@ -1,21 +1,26 @@
-//! The routes of the demo: two echoes, their pages, and a page that leads to both.
+//! The routes of the demo: two echoes and a chat, their pages, and a page that leads to them.
 
 use landline::{
-    Builder, Request, Response, Result, WebSocket, accept_websocket, get, require_websocket,
+    Builder, Hub, Request, Response, Result, WebSocket, accept_websocket, get, require_websocket,
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 
+use crate::chat;
 use crate::pages::{ICON, Pages, StaticFile, guarded};
 
 /// Adds the demo to a server.
 pub(crate) fn routes(builder: Builder, pages: Pages) -> Builder {
+    let hub = Hub::builder().announce(chat::announce).build();
     let mut builder = builder
+        .hub(hub)
         .templates(pages.templates)
-        .route("/", get(|request: &Request| page(request, "index.html")))
-        .route("/index/", get(|request: &Request| page(request, "echo_once.html")))
-        .route("/index2/", get(|request: &Request| page(request, "echo.html")))
+        .route("/", get(|request: &Request| page(request, "index.html", json!({}))))
+        .route("/index/", get(|request: &Request| page(request, "echo_once.html", json!({}))))
+        .route("/index2/", get(|request: &Request| page(request, "echo.html", json!({}))))
         .route("/echo_once", require_websocket(echo_once))
         .route("/echo", get(accept_websocket(echo)));
+    builder = chat::routes(builder);
     for (name, file) in pages.files {
         if name == ICON {
             builder = builder.route("/favicon.ico", get(serve(file.clone())));
@@ -31,10 +36,15 @@ struct Values<'a> {
     version: &'static str,
     /// Host and port as the browser knows them.
     address: &'a str,
+    /// What only this page shows.
+    #[serde(flatten)]
+    own: Value,
 }
 
-fn page(request: &Request, template: &str) -> Result<Response> {
-    let values = Values { version: env!("CARGO_PKG_VERSION"), address: request.host() };
+/// Answers with a page that is filled with `own` values, an object, besides those of all pages.
+pub(crate) fn page(request: &Request, template: &str, own: Value) -> Result<Response> {
+    let version = env!("CARGO_PKG_VERSION");
+    let values = Values { version, address: request.host(), own };
     Ok(guarded(request.render(template, values)?))
 }
 
@@ -55,7 +65,7 @@ fn echo(request: &Request) -> Result<Response> {
     let Some(ws) = request.websocket() else {
         return match request.query("message") {
             Some(message) => Ok(Response::text(message)),
-            None => page(request, "echo.html"),
+            None => page(request, "echo.html", json!({})),
         };
     };
     for message in ws {

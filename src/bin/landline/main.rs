@@ -2,6 +2,7 @@
 
 mod args;
 mod banner;
+mod chat;
 mod demo;
 mod exit;
 mod logging;
@@ -50,7 +51,7 @@ fn listen(mut builder: Builder, settings: Settings) -> Result<Server, Failure> {
     let first = addresses.next().expect("settings name a host or take the default");
     let server = addresses.try_fold(builder.bind(first)?, Server::bind)?;
     for host in settings.hosts.iter().filter(|host| host.is_public()) {
-        log::info!("other machines can reach {host}; the demo echoes and keeps nothing");
+        log::info!("other machines can reach {host}; the demo echoes and chats, and keeps nothing");
     }
     Ok(server)
 }

@@ -9,22 +9,26 @@ use landline::{Response, Templates};
 
 use crate::exit::{Exit, Failure};
 
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 7] = [
     ("base.html", include_str!("../../../templates/base.html")),
     ("connection.html", include_str!("../../../templates/connection.html")),
     ("index.html", include_str!("../../../templates/index.html")),
     ("echo_once.html", include_str!("../../../templates/echo_once.html")),
     ("echo.html", include_str!("../../../templates/echo.html")),
+    ("rooms.html", include_str!("../../../templates/rooms.html")),
+    ("chat.html", include_str!("../../../templates/chat.html")),
 ];
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
 /// Files that are served as they are: name, content type, what is built in.
-const FILES: [(&str, &str, &[u8]); 4] = [
+const FILES: [(&str, &str, &[u8]); 6] = [
     ("landline.js", SCRIPT, include_bytes!("../../../templates/landline.js")),
     ("line.js", SCRIPT, include_bytes!("../../../templates/line.js")),
+    ("chat.js", SCRIPT, include_bytes!("../../../templates/chat.js")),
     ("landline.css", STYLE, include_bytes!("../../../templates/landline.css")),
+    ("chat.css", STYLE, include_bytes!("../../../templates/chat.css")),
     (ICON, "image/svg+xml", include_bytes!("../../../templates/landline.svg")),
 ];
 

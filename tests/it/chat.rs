@@ -262,7 +262,7 @@ fn a_wrong_room_is_refused_on_the_page_and_the_socket() {
         ("", 404),
     ] {
         assert_eq!(refusal(&program, &format!("/ws/chat/{room}/")).0, status, "{room}");
-        if room != "" {
+        if !room.is_empty() {
             let reply = program.connect().get(&format!("/chat/{room}/"));
             assert_eq!(reply.status, status, "{room}");
         }

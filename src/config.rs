@@ -90,6 +90,12 @@ settings! {
     /// fixed overhead). Reached: reading pauses. Default 1 MiB.
     inbox_bytes / with_inbox_bytes: usize = 1024 * 1024;
 
+    /// Group messages that may wait for a handler that takes them itself
+    /// ([`WebSocket::wait_any`](crate::WebSocket::wait_any)); their bytes are limited by
+    /// [`inbox_bytes`](Self::inbox_bytes) as well, each of the two inboxes for itself. Reached: what
+    /// the group's [`Overflow`](crate::Overflow) says. Default 256.
+    group_inbox_messages / with_group_inbox_messages: usize = 256;
+
     /// Bytes that may wait for a slow client. Reached: `send` waits, `try_send` gets the message
     /// back. One message larger than this is still taken when nothing waits. Default 1 MiB.
     outbound_bytes / with_outbound_bytes: usize = 1024 * 1024;

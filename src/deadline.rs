@@ -11,6 +11,9 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
+    /// Never passes.
+    pub(crate) const NEVER: Self = Self { at: None };
+
     /// Passes `duration` from now; a duration too large for the clock never passes.
     pub(crate) fn after(duration: Duration) -> Self {
         Self { at: Instant::now().checked_add(duration) }

@@ -77,6 +77,11 @@ impl Error {
         self
     }
 
+    /// True if a `T` was attached by `with_returned`.
+    pub(crate) fn has_returned<T: Any>(&self) -> bool {
+        self.inner.returned.as_ref().is_some_and(|returned| returned.is::<T>())
+    }
+
     /// Takes back what was attached by `with_returned`, if it is a `T`.
     pub(crate) fn take_returned<T: Any>(&mut self) -> Option<T> {
         let returned = self.inner.returned.take()?;

@@ -40,6 +40,7 @@
 //!   threads, what travels, and how it ended.
 //! - [`Config`], [`Origins`]: limits, timeouts, and which pages may connect.
 //! - [`Error`] and [`ErrorKind`]: what went wrong, to act on and to read.
+//! - `testing`, behind the feature of that name: a live server and clients for your tests.
 //!
 //! # What can block
 //! A handler runs on the thread of its connection and may block as it likes: meanwhile one more
@@ -58,6 +59,8 @@ mod net;
 mod route;
 mod server;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod ws;
 
 #[cfg(any(test, feature = "internals"))]
@@ -65,7 +68,7 @@ mod ws;
 pub mod internals;
 
 pub use config::Config;
-pub use conn::{GroupMessage, Join, Messages, Overflow, Sender, WebSocket};
+pub use conn::{GroupMessage, Inbox, Incoming, Join, Messages, Overflow, Sender, WebSocket};
 pub use error::{Error, ErrorKind, Result};
 pub use http::{Cookie, Headers, Method, Response, Templates};
 pub use hub::{
@@ -74,8 +77,9 @@ pub use hub::{
 };
 pub use net::ceiling::raise_descriptor_limit;
 pub use route::{
-    AcceptWebSocket, Handler, IntoResponse, Methods, Request, RequireWebSocket, accept_websocket,
-    delete, get, patch, post, put, require_websocket,
+    AcceptWebSocket, Admission, Consumer, ConsumerRoute, Context, Handler, IntoResponse,
+    JsonConsumer, Methods, Request, RequireWebSocket, accept_websocket, consumer, delete, get,
+    json_consumer, patch, post, put, require_websocket,
 };
 pub use server::{Builder, Handle, Server};
 pub use ws::{Bytes, Closed, Message, Origins, Side, Utf8Bytes, close_code};

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 
 const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
 
-const HANDSHAKE: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+const HANDSHAKE: &str = "HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
@@ -34,9 +34,14 @@ fn header(first: u8, length: usize, masked: u8) -> Vec<u8> {
 
 /// A WebSocket on `/`.
 pub(crate) fn open(address: SocketAddr) -> TcpStream {
+    open_at(address, "/")
+}
+
+/// A WebSocket on a path.
+pub(crate) fn open_at(address: SocketAddr, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("the server listens");
     stream.set_nodelay(true).expect("a TCP socket");
-    stream.write_all(HANDSHAKE.as_bytes()).expect("a handshake");
+    stream.write_all(format!("GET {path} {HANDSHAKE}").as_bytes()).expect("a handshake");
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {
         let mut byte = [0];

@@ -58,6 +58,7 @@ impl Child {
         (ticks(14) + ticks(15)) / 100.0
     }
 
+    #[allow(dead_code, reason = "not every bench asks for it")]
     pub(crate) fn resident_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))
             .expect("the server runs");

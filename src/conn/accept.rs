@@ -25,6 +25,8 @@ pub(super) struct Pending {
     early: Vec<u8>,
     /// The subprotocol that is chosen unless the handler chooses.
     preferred: Option<String>,
+    /// It will be answered as plain HTTP, whoever uses the socket meanwhile.
+    is_turned_away: bool,
 }
 
 impl WebSocket {
@@ -37,8 +39,9 @@ impl WebSocket {
         early: Vec<u8>,
     ) -> Self {
         let offered = offer.subprotocols().to_vec();
-        let pending = Mutex::new(Some(Pending { offer, stream, early, preferred: None }));
-        Self { conn, is_open: AtomicBool::new(false), pending, offered }
+        let pending = Pending { offer, stream, early, preferred: None, is_turned_away: false };
+        let (is_open, pending) = (AtomicBool::new(false), Mutex::new(Some(pending)));
+        Self { conn, is_open, pending, offered }
     }
 
     /// Chooses the first of these subprotocols that the client offers, unless the handler does.
@@ -47,6 +50,15 @@ impl WebSocket {
         if let (Some(name), Some(pending)) = (chosen, self.pending.lock().as_mut()) {
             pending.preferred = Some(name.clone());
         }
+    }
+
+    /// Lets nobody answer the handshake any more; false if it has been answered.
+    pub(crate) fn turn_away(&self) -> bool {
+        let mut pending = self.pending.lock();
+        if let Some(pending) = pending.as_mut() {
+            pending.is_turned_away = true;
+        }
+        pending.is_some()
     }
 
     /// Takes back what the client sent early, if the handshake was never answered.
@@ -81,11 +93,24 @@ impl WebSocket {
             let text = "the handshake has been answered already";
             return Err(Error::new(ErrorKind::Protocol, text));
         };
+        if waiting.is_turned_away {
+            return Err(turned_away());
+        }
         let answer = waiting.offer.answer(subprotocol, headers)?;
         if let Some(pending) = pending.take() {
             self.start(pending, answer);
         }
         Ok(())
+    }
+
+    /// Answers the handshake as [`accept_with`](Self::accept_with) does, but with the preferred
+    /// subprotocol unless one is named; nothing to say is no error if it is answered already.
+    pub(crate) fn admit(&self, subprotocol: Option<&str>, headers: &[(&str, &str)]) -> Result<()> {
+        if subprotocol.is_none() && headers.is_empty() {
+            return self.open();
+        }
+        let preferred = self.pending.lock().as_ref().and_then(|waiting| waiting.preferred.clone());
+        self.accept_with(subprotocol.or(preferred.as_deref()), headers)
     }
 
     /// Answers the handshake if that has not been done.
@@ -94,14 +119,14 @@ impl WebSocket {
             return Ok(());
         }
         let mut pending = self.pending.lock();
-        if let Some(waiting) = pending.take() {
+        if let Some(waiting) = pending.take_if(|waiting| !waiting.is_turned_away) {
             let answer = waiting.offer.default_answer(waiting.preferred.as_deref());
             self.start(waiting, answer);
         }
         if self.is_open.load(Ordering::Acquire) {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Closed, "the request was answered without a handshake"))
+        Err(turned_away())
     }
 
     fn start(&self, pending: Pending, answer: Vec<u8>) {
@@ -120,4 +145,8 @@ impl WebSocket {
     pub(crate) fn is_accepted(&self) -> bool {
         self.is_open.load(Ordering::Acquire)
     }
+}
+
+fn turned_away() -> Error {
+    Error::new(ErrorKind::Closed, "the request is answered without a handshake")
 }

@@ -2,20 +2,23 @@
 //!
 //! # Locks
 //! `receive` (held by a waiting handler while it blocks in `recv`; others only ever try it), then
-//! the outbox's send lock, then `watch`. `stream` is taken alone. See `docs/ARCHITECTURE.md`.
+//! the outbox's send lock, then `watch`. `stream` is taken alone; the mailbox has a lock of its own,
+//! under which no other is taken. See `docs/ARCHITECTURE.md`.
 
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::sync::Mutex;
 
 use crate::config::Config;
 use crate::conn::groups::Groups;
+use crate::conn::mailbox::Mailbox;
 use crate::conn::outbox::Outbox;
 use crate::conn::receive::Receive;
 use crate::conn::record::{Clock, Phase, Record};
+use crate::error::{Error, ErrorKind, Result};
 use crate::net::poll::{Interest, Poller};
 use crate::net::stream::Stream;
 
@@ -46,6 +49,8 @@ pub(crate) struct Connection {
     pub(crate) record: Record,
     pub(crate) receive: Mutex<Receive>,
     pub(crate) outbox: Outbox,
+    /// Group messages for the handler; made at the first use, since it costs a descriptor.
+    mailbox: OnceLock<Box<Mailbox>>,
     /// True while the handler blocks in `recv` with the receive lock held.
     pub(crate) waiting: AtomicBool,
     /// For those who end the connection from outside; gone once it is over, so that a forgotten
@@ -69,6 +74,7 @@ impl Connection {
             record: Record::new(),
             receive: Mutex::new(Receive::new(&shared.config)),
             outbox: Outbox::new(shared.config.outbound_bytes()),
+            mailbox: OnceLock::new(),
             waiting: AtomicBool::new(false),
             stream: Mutex::new(Some(stream)),
             watch: Mutex::new(Watch::default()),
@@ -90,11 +96,42 @@ impl Connection {
         self.stream.lock().clone()
     }
 
+    /// The inbox for group messages, made if there is none yet.
+    ///
+    /// # Errors
+    /// `Io`: there is no descriptor for it. `Closed`: the connection is over.
+    pub(crate) fn open_mailbox(&self) -> Result<&Mailbox> {
+        if let Some(mailbox) = self.mailbox.get() {
+            return Ok(mailbox);
+        }
+        if self.stream().is_none() {
+            return Err(Error::new(ErrorKind::Closed, "the connection is over"));
+        }
+        let mailbox = Mailbox::new(&self.shared.config).map_err(|error| {
+            Error::new(ErrorKind::Io, "cannot make an inbox for group messages").with_source(error)
+        })?;
+        // If two threads make one, the second is dropped again.
+        Ok(self.mailbox.get_or_init(|| Box::new(mailbox)))
+    }
+
+    /// The inbox for group messages, if it is in use.
+    pub(crate) fn mailbox(&self) -> Option<&Mailbox> {
+        self.mailbox.get().map(Box::as_ref)
+    }
+
+    /// No handler is left to take group messages.
+    pub(crate) fn close_mailbox(&self) {
+        if let Some(mailbox) = self.mailbox() {
+            mailbox.close();
+        }
+    }
+
     /// Lets go of the socket everywhere; the descriptor closes with its last user.
     pub(crate) fn release(&self) {
         if self.record.phase() == Phase::WebSocket {
             self.shared.groups.ended(self.id);
         }
+        self.close_mailbox();
         self.receive.lock().release();
         self.outbox.release();
         self.stream.lock().take();

@@ -46,6 +46,11 @@ pub struct Join {
 impl Join {
     /// Has the group's messages delivered to the handler, through
     /// [`WebSocket::wait_any`](crate::WebSocket::wait_any), instead of straight to the client.
+    ///
+    /// What waits for the handler is limited by
+    /// [`group_inbox_messages`](crate::Config::group_inbox_messages); then the group's policy
+    /// counts. Handlers that publish to a group with [`Overflow::Block`](crate::Overflow::Block)
+    /// should not be its members in this way: they would wait for each other, and for themselves.
     #[must_use]
     pub fn to_inbox(mut self) -> Self {
         self.is_inbox = true;
@@ -98,10 +103,14 @@ impl WebSocket {
     /// As [`join`](Self::join).
     ///
     /// # Errors
-    /// As [`join`](Self::join); `Relay` if the thread for presence cannot be started.
+    /// As [`join`](Self::join); `Relay` if the thread for presence cannot be started; `Io` if there
+    /// is no descriptor for the inbox, as for [`wait_any`](Self::wait_any).
     pub fn join_with(&self, group: impl AsRef<str>, join: Join) -> Result<()> {
         // A bad name can still be answered by plain HTTP.
         self.conn.shared.groups.check(group.as_ref())?;
+        if join.is_inbox {
+            self.conn.open_mailbox()?;
+        }
         self.open()?;
         self.conn.shared.groups.join(self.conn.id(), group.as_ref(), join)
     }

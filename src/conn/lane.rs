@@ -5,20 +5,21 @@ use std::sync::Arc;
 use crate::conn::overflow::Overflow;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What became of messages, one by one for each member they were meant for.
+/// What became of messages, one by one for each member they were meant for: each is counted in
+/// one place, and moves from `queued` if it is lost later.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     /// Messages that were published.
     pub(crate) published: AtomicU64,
     /// Given to the member's kernel, or handler, at once.
     pub(crate) written: AtomicU64,
-    /// Queued because the member had not taken what came before.
+    /// Queued because the member had not taken what came before, and not lost since.
     pub(crate) queued: AtomicU64,
     /// Dropped by a policy, at once or out of a queue.
     pub(crate) dropped: AtomicU64,
     /// Meant for members that were gone before it came.
     pub(crate) gone: AtomicU64,
-    /// Queued, and still waiting when the connection ended.
+    /// Queued, or with a handler that never took them, when the connection ended.
     pub(crate) abandoned: AtomicU64,
     /// Members closed with 1013.
     pub(crate) disconnected: AtomicU64,
@@ -42,5 +43,13 @@ impl Lane {
     pub(crate) fn count(&self, of: impl Fn(&Counters) -> &AtomicU64, number: u64) {
         of(&self.counters).fetch_add(number, Relaxed);
         of(&self.totals).fetch_add(number, Relaxed);
+    }
+
+    /// Counts a message as lost that was counted as queued.
+    pub(crate) fn lose_queued(&self, to: impl Fn(&Counters) -> &AtomicU64) {
+        for counters in [&self.counters, &*self.totals] {
+            counters.queued.fetch_sub(1, Relaxed);
+            to(counters).fetch_add(1, Relaxed);
+        }
     }
 }

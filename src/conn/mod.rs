@@ -11,6 +11,8 @@
 mod accept;
 pub(crate) mod connection;
 pub(crate) mod groups;
+mod inbox;
+pub(crate) mod incoming;
 pub(crate) mod json;
 pub(crate) mod keeper;
 pub(crate) mod lane;
@@ -26,6 +28,8 @@ mod sender;
 pub(crate) mod socket;
 
 pub use groups::Join;
+pub use inbox::Inbox;
+pub use incoming::Incoming;
 pub use mailbox::GroupMessage;
 pub use overflow::Overflow;
 pub use sender::Sender;

@@ -57,6 +57,14 @@ impl Outbox {
         self.state.lock().end.clone()
     }
 
+    /// How the connection ended, or how it will if the peer never answers our close frame.
+    pub(crate) fn farewell(&self) -> Option<Closed> {
+        let state = self.state.lock();
+        let ended = state.end.as_ref().map(|end| end.closed.clone());
+        let ours = state.close_sent.as_ref();
+        ended.or_else(|| ours.map(|frame| Closed::from_frame(Side::Server, frame, false)))
+    }
+
     /// True once our close frame is sent or queued, or the connection is over.
     pub(crate) fn is_closing(&self) -> bool {
         let state = self.state.lock();
@@ -407,3 +415,6 @@ pub(super) fn wait_for_room(
         }
     }
 }
+
+#[cfg(all(test, shuttle))]
+mod shuttle_tests;

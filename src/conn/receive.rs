@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::conn::connection::Connection;
+use crate::conn::mailbox::Mailbox;
 use crate::deadline::Deadline;
 use crate::net::stream::{Blocking, Received, Stream};
 use crate::ws::Message;
@@ -38,15 +39,17 @@ const SMALL_READ: usize = 2 * 1024;
 const LARGE_READ: usize = 64 * 1024;
 
 /// What a waiting message costs beside its payload.
-const MESSAGE_OVERHEAD: usize = 64;
+pub(crate) const MESSAGE_OVERHEAD: usize = 64;
 
 /// How long a fill may wait for bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Until {
+pub(crate) enum Until<'a> {
     /// Take what is there.
     Now,
     /// Wait for bytes, the deadline, or the keeper ending the stream.
     Deadline(Deadline),
+    /// Wait for bytes, a message of a group, the deadline, or the keeper ending the stream.
+    Either(&'a Mailbox, Deadline),
     /// Wait for bytes or the keeper ending the stream.
     Forever,
 }
@@ -80,6 +83,8 @@ pub(crate) struct Receive {
     /// Of the pings of one read only the last is answered, by who reads (RFC 6455 5.5.3).
     answers_last_ping: bool,
     last_ping: Option<Vec<u8>>,
+    /// Of a client and groups that both have messages, whose is the next.
+    pub(super) is_groups_turn: bool,
 }
 
 impl Receive {
@@ -97,6 +102,7 @@ impl Receive {
             bytes_received: 0,
             answers_last_ping: false,
             last_ping: None,
+            is_groups_turn: false,
         }
     }
 
@@ -219,7 +225,7 @@ impl Receive {
     }
 
     /// Reads once and digests what came; false if nothing did, or nothing ever will.
-    pub(crate) fn fill(&mut self, conn: &Connection, until: Until) -> bool {
+    pub(crate) fn fill(&mut self, conn: &Connection, until: Until<'_>) -> bool {
         if self.has_ended {
             return false;
         }
@@ -228,6 +234,7 @@ impl Receive {
         let outcome = match until {
             Until::Now => self.read(conn, &stream, Blocking::Never),
             Until::Deadline(deadline) => self.read_until(conn, &stream, deadline),
+            Until::Either(mailbox, deadline) => self.read_either(conn, &stream, mailbox, deadline),
             Until::Forever => self.read_waiting(conn, &stream),
         };
         self.stream = Some(stream);
@@ -278,6 +285,30 @@ impl Receive {
             let _waiting = Waiting::new(conn);
             stream.wait_readable(deadline.remaining())?;
         }
+    }
+
+    /// Waits until the socket or the mailbox has something, and reads if it was the socket.
+    fn read_either(
+        &mut self,
+        conn: &Connection,
+        stream: &Stream,
+        mailbox: &Mailbox,
+        deadline: Deadline,
+    ) -> io::Result<Received> {
+        if self.large.is_some() && self.decoder.due() == 0 {
+            let received = self.read(conn, stream, Blocking::Never)?;
+            if received != Received::Nothing {
+                return Ok(received);
+            }
+        }
+        let is_readable = mailbox.stand_by(|waker| {
+            let _waiting = Waiting::new(conn);
+            match waker {
+                Some(waker) => stream.wait_readable_or_woken(waker, deadline.remaining()),
+                None => stream.wait_readable(deadline.remaining()),
+            }
+        })?;
+        if is_readable { self.read(conn, stream, Blocking::Never) } else { Ok(Received::Nothing) }
     }
 
     /// One `recv` into the buffer that fits the moment.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::conn::connection::Connection;
 pub(crate) use crate::conn::lane::{Counters, Lane};
+use crate::conn::mailbox::{GroupMessage, Mailbox};
 use crate::conn::outbox::wait_for_room;
 use crate::conn::overflow::Overflow;
 use crate::conn::send_state::SendState;
@@ -97,6 +98,34 @@ impl Recipient {
         }
     }
 
+    /// Leaves messages of one group for the handler, as the group's policy says. `fates` gets what
+    /// became of each; it never waits.
+    pub(crate) fn deliver_to_handler(
+        &self,
+        lane: &Arc<Lane>,
+        messages: impl IntoIterator<Item = GroupMessage>,
+        fates: &mut [Fate],
+    ) -> Delivered {
+        let conn = &*self.conn;
+        let mailbox = conn.mailbox().filter(|_| !conn.record.is_closing());
+        let Some(mailbox) = mailbox else {
+            fates.fill(Fate::Gone);
+            return Delivered::default();
+        };
+        let delivered = mailbox.push(lane, messages, fates);
+        if delivered.was_closed {
+            self.close_busy();
+        }
+        delivered
+    }
+
+    /// Closes a connection whose handler does not take what its groups send.
+    fn close_busy(&self) {
+        let conn = &self.conn;
+        log::info!("conn-{} {}: the handler is too slow for its group", conn.id(), conn.peer());
+        conn.close(CloseFrame::of_server(close_code::TRY_AGAIN, "server too busy"));
+    }
+
     /// Queues the frames behind the `sent` bytes that have gone.
     fn queue_all(
         &self,
@@ -162,15 +191,14 @@ impl Recipient {
             Overflow::Disconnect | Overflow::Block(_) => {}
         }
         let is_taken = fits(state) || matches!(lane.overflow, Overflow::Block(_));
+        state.displaced(lane, displaced);
         if is_taken {
-            state.queue.push_group(frame.clone(), lane, 0);
+            state.queue_group(frame, lane, 0);
+            return Queueing::Done { fate: Fate::Queued, displaced };
         }
-        let lost = displaced as u64 + u64::from(!is_taken);
-        state.lost += lost;
-        state.messages_sent = state.messages_sent + 1 - lost;
-        lane.count(|counters| &counters.dropped, lost);
-        let fate = if is_taken { Fate::Queued } else { Fate::Dropped };
-        Queueing::Done { fate, displaced }
+        state.lost += 1;
+        lane.count(|counters| &counters.dropped, 1);
+        Queueing::Done { fate: Fate::Dropped, displaced }
     }
 
     /// Closes a client that does not take what is sent: it keeps the frame it has a part of and
@@ -214,9 +242,26 @@ impl Recipient {
         is_open
     }
 
-    /// Messages of groups that were meant for this client and never went out whole.
+    /// As [`wait_for_room`](Self::wait_for_room), for what waits for the handler.
+    pub(crate) fn wait_for_handler(&self, deadline: Deadline) -> bool {
+        self.conn.mailbox().is_none_or(|mailbox| mailbox.wait_for_room(deadline))
+    }
+
+    /// Closes a connection whose handler had its time; what waits for it is dropped and counted.
+    /// False if it was closing already.
+    pub(crate) fn give_up_busy(&self) -> bool {
+        let is_open = self.conn.mailbox().is_some_and(Mailbox::give_up);
+        if is_open {
+            self.close_busy();
+        }
+        is_open
+    }
+
+    /// Messages of groups that were meant for this client, or its handler, and never went out
+    /// whole.
     pub(crate) fn lost(&self) -> u64 {
-        self.conn.outbox.state.lock().lost
+        let unsent = self.conn.outbox.state.lock().lost;
+        unsent + self.conn.mailbox().map_or(0, Mailbox::lost)
     }
 }
 
@@ -242,12 +287,12 @@ fn queue_begun(
         if sent == 0 {
             return at;
         }
-        state.messages_sent += 1;
         if sent < frame.len() {
-            state.queue.push_group(frame.clone(), parcel.lane, sent);
+            state.queue_group(frame, parcel.lane, sent);
             fates[at] = Fate::Queued;
             return at + 1;
         }
+        state.messages_sent += 1;
         sent -= frame.len();
         fates[at] = Fate::Written;
     }

@@ -3,9 +3,11 @@
 use std::io::{self, ErrorKind as IoErrorKind, IoSlice};
 use std::sync::Arc;
 
+use crate::conn::lane::Lane;
 use crate::conn::queue::SendQueue;
 use crate::error::{Error, ErrorKind};
 use crate::net::stream::{Blocking, MAX_SLICES, Stream};
+use crate::ws::Bytes;
 use crate::ws::close::{CloseFrame, Closed, Violation};
 
 #[derive(Debug, Default)]
@@ -115,7 +117,7 @@ impl SendState {
         let lost = &mut self.lost;
         self.queue.clear(|lane| {
             *lost += 1;
-            lane.count(|counters| &counters.abandoned, 1);
+            lane.lose_queued(|counters| &counters.abandoned);
         });
     }
 
@@ -124,7 +126,23 @@ impl SendState {
         let lost = &mut self.lost;
         self.queue.drop_unbegun(|lane| {
             *lost += 1;
-            lane.count(|counters| &counters.dropped, 1);
+            lane.lose_queued(|counters| &counters.dropped);
         });
+    }
+
+    /// Queues a frame of a group, of which `sent` bytes have gone.
+    pub(super) fn queue_group(&mut self, frame: &Bytes, lane: &Arc<Lane>, sent: usize) {
+        self.messages_sent += 1;
+        lane.count(|counters| &counters.queued, 1);
+        self.queue.push_group(frame.clone(), lane, sent);
+    }
+
+    /// Takes note of queued frames of a group that made room for newer ones.
+    pub(super) fn displaced(&mut self, lane: &Lane, number: usize) {
+        self.lost += number as u64;
+        self.messages_sent -= number as u64;
+        for _ in 0..number {
+            lane.lose_queued(|counters| &counters.dropped);
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::conn::sender::Sender;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ws::close::CloseFrame;
-use crate::ws::{Closed, Message};
+use crate::ws::{Closed, Message, Side};
 
 /// One WebSocket connection, as its handler sees it.
 ///
@@ -306,7 +306,7 @@ impl WebSocket {
     }
 
     /// The receive half unless somebody waits in it; the keeper's short visits are waited for.
-    fn lock_now(&self) -> Option<MutexGuard<'_, Receive>> {
+    pub(super) fn lock_now(&self) -> Option<MutexGuard<'_, Receive>> {
         loop {
             if let Some(receive) = self.conn.receive.try_lock() {
                 return Some(receive);
@@ -318,22 +318,30 @@ impl WebSocket {
         }
     }
 
-    fn lock_until(&self, deadline: Deadline) -> Option<MutexGuard<'_, Receive>> {
+    pub(super) fn lock_until(&self, deadline: Deadline) -> Option<MutexGuard<'_, Receive>> {
         match deadline.instant() {
             Some(instant) => self.conn.receive.try_lock_until(instant),
             None => Some(self.conn.receive.lock()),
         }
     }
 
-    fn outcome(&self) -> Result<Option<Message>> {
+    pub(super) fn outcome<T>(&self) -> Result<Option<T>> {
         match self.conn.outbox.end() {
             Some(End { closed, .. }) if closed.is_clean() => Ok(None),
             _ => Err(self.end_error()),
         }
     }
 
-    fn end_error(&self) -> Error {
+    pub(super) fn end_error(&self) -> Error {
         self.conn.end_error()
+    }
+
+    /// Begins the closing handshake with words of the server's own, unless the end has begun
+    /// otherwise; tells how the connection ends, as far as this side knows by now.
+    pub(crate) fn close_of_server(&self, code: u16, reason: &'static str) -> Closed {
+        self.conn.close(CloseFrame::of_server(code, reason));
+        let farewell = self.conn.outbox.farewell();
+        farewell.unwrap_or_else(|| Closed::lost(Side::Client, "the client is gone"))
     }
 
     /// Ends the connection after its handler: says goodbye, waits for the answer, lets go.
@@ -341,6 +349,7 @@ impl WebSocket {
     /// # Blocking
     /// Until the client has answered or the close deadline cuts it.
     pub(crate) fn finish(&self, code: u16, reason: &'static str) -> Summary {
+        self.conn.close_mailbox();
         self.conn.close(CloseFrame::of_server(code, reason));
         let mut receive = self.conn.receive.lock();
         loop {
@@ -368,7 +377,7 @@ pub(crate) struct Summary {
     pub(crate) sent: u64,
 }
 
-fn timed_out(time: Duration) -> Error {
+pub(super) fn timed_out(time: Duration) -> Error {
     Error::new(ErrorKind::Timeout, format!("no message within {time:?}"))
 }
 

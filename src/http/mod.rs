@@ -7,6 +7,8 @@
 
 pub(crate) mod body;
 mod chunk;
+#[cfg(feature = "testing")]
+pub(crate) mod client;
 mod cookie;
 pub(crate) mod encode;
 pub(crate) mod framing;

@@ -189,7 +189,7 @@ impl Core {
         let Overflow::Block(time) = room.lane.overflow else { return };
         let deadline = Deadline::after(time);
         while let Some(member) = room.a_full_member() {
-            if !member.recipient.wait_for_room(deadline) && member.recipient.give_up_slow() {
+            if !member.wait_for_room(deadline) && member.give_up() {
                 room.lane.count(|counters| &counters.disconnected, 1);
                 (self.on_closed)(member.recipient.id());
             }

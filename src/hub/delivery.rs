@@ -15,9 +15,10 @@ use crate::sync::{Condvar, Mutex};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Members whose kernel (or handler, for those that joined with their inbox) has it.
+    /// Members whose kernel has it.
     pub written: usize,
-    /// Members that have not taken what came before, for whom it waits. It may still be dropped by
+    /// Members for whom it waits: their client has not taken what came before, or their handler is
+    /// to take it from its inbox. It may still be dropped by
     /// [`Overflow::DropOldest`](crate::Overflow) and [`Overflow::Latest`](crate::Overflow), or
     /// with the end of the connection; [`HubStats`](crate::HubStats) counts both.
     pub queued: usize,

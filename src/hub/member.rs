@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::conn::groups::Join;
 use crate::conn::recipient::Recipient;
+use crate::deadline::Deadline;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// What a group knows of a member.
@@ -29,6 +30,24 @@ impl Membership {
 
     pub(crate) fn end(&self) {
         self.is_live.store(false, Ordering::Release);
+    }
+
+    /// Waits until it has room for more; false if the deadline passed before that.
+    pub(crate) fn wait_for_room(&self, deadline: Deadline) -> bool {
+        if self.join.is_inbox {
+            self.recipient.wait_for_handler(deadline)
+        } else {
+            self.recipient.wait_for_room(deadline)
+        }
+    }
+
+    /// Closes a member that had its time; false if it was closing already.
+    pub(crate) fn give_up(&self) -> bool {
+        if self.join.is_inbox {
+            self.recipient.give_up_busy()
+        } else {
+            self.recipient.give_up_slow()
+        }
     }
 }
 

@@ -244,6 +244,14 @@ impl Presences {
         Presence { sequence, users }
     }
 
+    /// Open connections of a user, announced or not.
+    #[cfg(all(test, shuttle))]
+    pub(crate) fn connections(&self, group: &GroupName, user: &str) -> usize {
+        let state = self.state.lock();
+        let users = state.groups.get(group);
+        users.and_then(|users| users.users.get(user)).map_or(0, |user| user.connections)
+    }
+
     fn run(&self, publish: &Publish) {
         loop {
             let mut state = self.state.lock();

@@ -209,3 +209,6 @@ impl Registry {
         names
     }
 }
+
+#[cfg(all(test, shuttle))]
+mod shuttle_tests;

@@ -9,6 +9,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+use crate::conn::mailbox::GroupMessage;
 use crate::conn::recipient::{Delivered, Fate, Parcel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::budget::Permit;
@@ -36,6 +37,17 @@ pub(crate) struct Publication {
     pub(crate) progress: Arc<Progress>,
     /// Given back when the last relay has let go.
     pub(crate) _permits: [Option<Permit>; 2],
+}
+
+impl Publication {
+    /// As a handler gets it.
+    fn to_letter(&self) -> GroupMessage {
+        GroupMessage {
+            group: Arc::clone(self.room.name().text()),
+            sequence: self.sequence,
+            message: self.encoded.message().clone(),
+        }
+    }
 }
 
 /// One relay's part of a publication.
@@ -133,17 +145,17 @@ impl Relay {
         let mut joined = std::mem::take(&mut self.joined);
         let room = &run.publications[0].room;
         let whole = parcel(&messages, room, &mut joined);
-        let has_exceptions =
-            run.publications.iter().any(|publication| publication.except.is_some());
+        let excepted: Vec<u64> =
+            run.publications.iter().filter_map(|publication| publication.except).collect();
         let mut tally = Tally::new(run.publications.len());
         let mut fates = vec![Fate::Gone; messages.len()];
         for member in &*run.members {
-            if !member.is_live() {
-                tally.gone += 1;
+            if member.join.is_inbox || excepted.contains(&member.recipient.id()) {
+                self.carry_some(run, member, &mut tally);
                 continue;
             }
-            if member.join.is_inbox || (has_exceptions && is_excepted(run, member)) {
-                self.carry_some(run, member, &mut tally);
+            if !member.is_live() {
+                tally.gone += 1;
                 continue;
             }
             let delivered = member.recipient.deliver(&whole, &mut fates);
@@ -154,21 +166,27 @@ impl Relay {
         self.joined = joined;
     }
 
-    /// Delivers to a member that is not meant by every message of the run.
+    /// Delivers to a member that is not meant by every message of the run, or takes them otherwise.
     fn carry_some(&self, run: &Run, member: &Arc<Membership>, tally: &mut Tally) {
         let id = member.recipient.id();
         let meant = |publication: &&Arc<Publication>| publication.except != Some(id);
         let places: Vec<usize> =
             (0..run.publications.len()).filter(|place| meant(&&run.publications[*place])).collect();
-        let messages: Vec<Encoded> =
-            places.iter().map(|place| run.publications[*place].encoded.clone()).collect();
-        if messages.is_empty() {
+        if places.is_empty() {
             return;
         }
         let room = &run.publications[0].room;
-        let mut fates = vec![Fate::Gone; messages.len()];
-        let mut joined = Vec::new();
-        let delivered = member.recipient.deliver(&parcel(&messages, room, &mut joined), &mut fates);
+        let mut fates = vec![Fate::Gone; places.len()];
+        let meant = places.iter().map(|place| &*run.publications[*place]);
+        let delivered = if !member.is_live() {
+            Delivered::default()
+        } else if member.join.is_inbox {
+            let letters = meant.map(Publication::to_letter);
+            member.recipient.deliver_to_handler(&room.lane, letters, &mut fates)
+        } else {
+            let messages: Vec<Encoded> = meant.map(|one| one.encoded.clone()).collect();
+            member.recipient.deliver(&parcel(&messages, room, &mut Vec::new()), &mut fates)
+        };
         for (place, fate) in places.iter().zip(&fates) {
             tally.each[*place].add(*fate, 1);
         }
@@ -196,11 +214,6 @@ fn parcel<'a>(messages: &'a [Encoded], room: &'a Room, joined: &'a mut Vec<u8>) 
         joined.extend_from_slice(message.frame());
     }
     Parcel { messages, joined, lane: &room.lane }
-}
-
-fn is_excepted(run: &Run, member: &Membership) -> bool {
-    let id = member.recipient.id();
-    run.publications.iter().any(|publication| publication.except == Some(id))
 }
 
 /// Jobs sorted by group, in an order in which no member sees the messages of a group, or those
@@ -258,9 +271,9 @@ impl Tally {
         for (publication, mut counts) in run.publications.iter().zip(self.each) {
             counts.written += self.all_written;
             counts.gone += self.gone;
+            // What is queued or dropped was counted with it.
             let lane = &publication.room.lane;
             lane.count(|counters| &counters.written, counts.written as u64);
-            lane.count(|counters| &counters.queued, counts.queued as u64);
             lane.count(|counters| &counters.gone, counts.gone as u64);
             publication.progress.finish_relay(counts);
         }

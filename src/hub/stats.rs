@@ -6,7 +6,9 @@ use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// What went through one group since it has had members.
 ///
 /// # Units
-/// `published` and `members` as they say; the others are messages times members.
+/// `published` and `members` as they say; the others are messages times members, each counted in
+/// one of `written`, `queued`, `dropped`, `abandoned` and `gone`, but for `disconnected`, which
+/// counts members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupStats {
@@ -14,9 +16,10 @@ pub struct GroupStats {
     pub members: usize,
     /// Messages that were published.
     pub published: u64,
-    /// Given to the members' kernels or handlers at once.
+    /// Given to the members' kernels at once.
     pub written: u64,
-    /// Queued for members that had not taken what came before.
+    /// Left for members' handlers, or for clients that had not taken what came before, and not
+    /// lost since.
     pub queued: u64,
     /// Dropped by the group's policy, at once or out of a queue.
     pub dropped: u64,
@@ -41,9 +44,10 @@ pub struct HubStats {
     pub groups: usize,
     /// Messages that were published.
     pub published: u64,
-    /// Given to the members' kernels or handlers at once.
+    /// Given to the members' kernels at once.
     pub written: u64,
-    /// Queued for members that had not taken what came before.
+    /// Left for members' handlers, or for clients that had not taken what came before, and not
+    /// lost since.
     pub queued: u64,
     /// Dropped by a group's policy, at once or out of a queue.
     pub dropped: u64,

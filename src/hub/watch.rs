@@ -34,8 +34,11 @@ pub struct Watch {
     events: Receiver<MemberEvent>,
     room: Arc<Room>,
     number: u64,
-    on_drop: Box<dyn Fn(&Arc<Room>) + Send + Sync>,
+    tidy: Tidy,
 }
+
+/// Forgets a room that nobody needs any more.
+pub(crate) type Tidy = Box<dyn Fn(&Arc<Room>) + Send + Sync>;
 
 /// The hub's end of a watch.
 #[derive(Debug)]
@@ -71,9 +74,9 @@ impl Watch {
         events: Receiver<MemberEvent>,
         room: Arc<Room>,
         number: u64,
-        on_drop: Box<dyn Fn(&Arc<Room>) + Send + Sync>,
+        tidy: Tidy,
     ) -> Self {
-        Self { members, events, room, number, on_drop }
+        Self { members, events, room, number, tidy }
     }
 
     /// Who was a member when the watch began.
@@ -112,7 +115,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.room.end_watch(self.number);
-        (self.on_drop)(&self.room);
+        (self.tidy)(&self.room);
     }
 }
 

@@ -1,6 +1,9 @@
 //! Sockets: the only home of the operating system's network calls.
 
 pub(crate) mod ceiling;
+#[cfg(feature = "testing")]
+pub(crate) mod client;
 pub(crate) mod listener;
 pub(crate) mod poll;
 pub(crate) mod stream;
+pub(crate) mod waker;

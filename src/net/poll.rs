@@ -5,11 +5,12 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 
 use crate::net::stream::Stream;
+use crate::net::waker::Waker;
 
 /// The token of [`Poller::wake`]; no connection has it.
 const WAKE: u64 = u64::MAX;
@@ -36,15 +37,15 @@ pub(crate) struct Ready {
 #[derive(Debug)]
 pub(crate) struct Poller {
     epoll: OwnedFd,
-    wakeup: OwnedFd,
+    waker: Waker,
 }
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let wakeup = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        epoll::add(&epoll, &wakeup, EventData::new_u64(WAKE), EventFlags::IN)?;
-        Ok(Self { epoll, wakeup })
+        let waker = Waker::new()?;
+        epoll::add(&epoll, &waker, EventData::new_u64(WAKE), EventFlags::IN)?;
+        Ok(Self { epoll, waker })
     }
 
     /// Watches a socket until the first event; `known` tells whether it was armed before.
@@ -69,8 +70,7 @@ impl Poller {
 
     /// Ends the current or the next wait.
     pub(crate) fn wake(&self) {
-        // Full means that a wake-up is pending already.
-        let _ = rustix::io::write(&self.wakeup, &1u64.to_ne_bytes());
+        self.waker.wake();
     }
 
     /// Waits for events, a wake-up or the end of the time; adds what is ready to `ready`.
@@ -84,7 +84,7 @@ impl Poller {
         for event in events {
             let (token, flags) = (event.data.u64(), event.flags);
             if token == WAKE {
-                let _ = rustix::io::read(&self.wakeup, &mut [0u8; 8]);
+                self.waker.clear();
                 continue;
             }
             let gone = flags.intersects(EventFlags::HUP | EventFlags::ERR);

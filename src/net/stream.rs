@@ -14,6 +14,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
 
+use crate::net::waker::Waker;
+
 /// Most slices given to the kernel in one send.
 pub(crate) const MAX_SLICES: usize = 64;
 
@@ -124,6 +126,30 @@ impl Stream {
             Err(Errno::INTR) => Ok(false),
             ready => Ok(ready? > 0),
         }
+    }
+
+    /// Waits until bytes (or the end) can be received, the waker is used or the time is over; true
+    /// if it was the socket. Takes the wake-up.
+    pub(crate) fn wait_readable_or_woken(
+        &self,
+        waker: &Waker,
+        time: Option<Duration>,
+    ) -> io::Result<bool> {
+        let time = time.and_then(|time| Timespec::try_from(time).ok());
+        let mut fds = [
+            PollFd::new(&self.fd, PollFlags::IN | PollFlags::RDHUP),
+            PollFd::new(waker, PollFlags::IN),
+        ];
+        match poll(&mut fds, time.as_ref()) {
+            // The caller's deadline is absolute: it computes what is left and comes again.
+            Err(Errno::INTR) => return Ok(false),
+            ready => ready?,
+        };
+        let [socket, woken] = fds.map(|fd| !fd.revents().is_empty());
+        if woken {
+            waker.clear();
+        }
+        Ok(socket)
     }
 
     /// Bytes that can be received now.

@@ -1,8 +1,11 @@
 //! What can stand behind a route.
 
-use crate::error::Result;
+use std::any::Any;
+
+use crate::error::{Error, Result};
 use crate::http::Response;
 use crate::route::request::Request;
+use crate::ws::{Message, close_code};
 
 /// Something that answers requests: a plain function, a wrapper, or a set of methods.
 ///
@@ -31,6 +34,23 @@ where
     fn call(&self, request: &Request) -> Result<Response> {
         self(request).into_response()
     }
+}
+
+/// Code and reason of the close frame for a client whose handler failed or panicked.
+pub(crate) const FAILED: (u16, &str) = (close_code::INTERNAL, "internal error");
+
+/// Code and reason of the close frame for a client that took too little of what was sent.
+pub(crate) const TOO_SLOW: (u16, &str) = (close_code::TRY_AGAIN, "client too slow");
+
+/// True for the error of a send that a handler passed on because its client was too slow.
+pub(crate) fn is_too_slow(error: &Error) -> bool {
+    error.is_timeout() && error.has_returned::<Message>()
+}
+
+/// What a panic said, if it said it in words.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
 }
 
 /// What a handler function may return.

@@ -1,7 +1,6 @@
 //! The life of one connection, on its own thread: head, route, handler, answer, and again.
 
 use crate::sync::atomic::Ordering;
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use crate::http::refusal::Refusal;
 use crate::http::request::{RequestHead, Version};
 use crate::http::{Method, Response};
 use crate::net::stream::Stream;
+use crate::route::handler::{FAILED, TOO_SLOW, is_too_slow, panic_text};
 use crate::route::request::{BodySource, Request, Surroundings};
 use crate::route::router::Route;
 use crate::server::access_log::Line;
@@ -21,8 +21,8 @@ use crate::server::app::App;
 use crate::server::http_io::{HttpIo, NoHead};
 use crate::server::run::Alive;
 use crate::server::stats::Place;
+use crate::ws::close_code;
 use crate::ws::handshake::Handshake;
-use crate::ws::{Message, close_code};
 
 /// A connection on its way to its thread.
 pub(crate) struct Arrival {
@@ -181,7 +181,7 @@ impl Session {
             return Err(refusal);
         }
         let (id, peer, why) = (self.conn.id(), self.conn.peer(), error.chain());
-        if error.is_timeout() && error.take_returned::<Message>().is_some() {
+        if is_too_slow(&error) {
             log::info!("conn-{id} {peer}: {why}");
             self.conn.shared.slow_clients.fetch_add(1, Ordering::Relaxed);
             return Ok(Outcome::TooSlow);
@@ -203,8 +203,8 @@ impl Session {
                 }
                 (close_code::NORMAL, "")
             }
-            Outcome::TooSlow => (close_code::TRY_AGAIN, "client too slow"),
-            Outcome::Failed | Outcome::Panicked => (close_code::INTERNAL, "internal error"),
+            Outcome::TooSlow => TOO_SLOW,
+            Outcome::Failed | Outcome::Panicked => FAILED,
         };
         let summary = ws.finish(code, reason);
         if let Some(line) = line {
@@ -273,10 +273,4 @@ impl Outcome {
             Self::Panicked => Refusal::internal().and_close().into_response(),
         }
     }
-}
-
-/// What a panic said, if it said it in words.
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
 }

@@ -7,6 +7,8 @@
 //! ```
 
 pub(crate) mod assemble;
+#[cfg(feature = "testing")]
+pub(crate) mod client;
 pub(crate) mod close;
 pub(crate) mod encoded;
 pub(crate) mod frame;

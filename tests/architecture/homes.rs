@@ -19,8 +19,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("percent_encoding", &["http"]),
     ("rustix", &["net"]),
     // The bounds of generic functions.
-    ("serde", &["http", "conn", "route", "bin"]),
-    ("serde_json", &["error", "http", "conn::json", "conn::groups", "hub", "route", "bin"]),
+    ("serde", &["http", "conn", "route", "testing", "bin"]),
+    (
+        "serde_json",
+        &["error", "http", "conn::json", "conn::groups", "hub", "route", "testing", "bin"],
+    ),
     ("signal_hook", &["bin"]),
     ("simdutf8", &["ws"]),
     ("tiny_http", &["http"]),

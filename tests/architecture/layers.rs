@@ -38,6 +38,8 @@ const LAYERS: &[(&str, &[&str])] = &[
         "server",
         &["error", "sync", "config", "deadline", "http", "ws", "net", "conn", "hub", "route"],
     ),
+    // For the tests of applications: a server as they start it, and clients of it.
+    ("testing", &["error", "deadline", "http", "ws", "net", "server"]),
     // Doors into the pure layers for benches and fuzz targets.
     ("internals", &["error", "config", "http", "ws", "route"]),
 ];

@@ -18,6 +18,9 @@ use crate::source::{Source, read_tree, root, tree_of};
 const LIST: &str = "tests/architecture/public_api.txt";
 const BLESS: &str = "LANDLINE_BLESS";
 
+/// Public modules that are an index of re-exports, as the crate's root is.
+const INDEXES: [&str; 1] = ["testing"];
+
 /// Modules that are reachable but promise nothing.
 const NOT_PUBLIC: [&str; 1] = ["internals"];
 
@@ -61,8 +64,14 @@ fn public_names(sources: &[Source]) -> BTreeSet<String> {
         match item {
             Item::Use(item) if is_public(&item.vis) => {
                 for path in use_paths(&item.tree) {
-                    add_name(&library, &path, &mut names);
+                    let target = path.within_crate(&[]).unwrap_or_else(|| path.segments.clone());
+                    add_name(&library, path.name(), &target, &mut names);
                 }
+            }
+            Item::Mod(item)
+                if is_public(&item.vis) && INDEXES.iter().any(|it| item.ident == it) =>
+            {
+                add_index(&library, &item.ident.to_string(), &mut names);
             }
             Item::Mod(item) if is_public(&item.vis) => {
                 let name = item.ident.to_string();
@@ -85,11 +94,21 @@ fn public_names(sources: &[Source]) -> BTreeSet<String> {
     names
 }
 
-/// Adds the name that `lib.rs` imports by `path` and what belongs to it.
-fn add_name(library: &[Module], path: &Path, names: &mut BTreeSet<String>) {
-    let name = path.name();
-    let target = path.within_crate(&[]).unwrap_or_else(|| path.segments.clone());
-    match define(library, &target, 0) {
+/// Adds what a public module re-exports.
+fn add_index(library: &[Module], index: &str, names: &mut BTreeSet<String>) {
+    let modules = library.iter().filter(|module| module.path == [index]);
+    for item in modules.flat_map(|module| &module.items) {
+        let Item::Use(item) = item else { continue };
+        for path in use_paths(&item.tree).iter().filter(|_| is_public(&item.vis)) {
+            let target = [index.to_string(), path.name().to_string()];
+            add_name(library, &target.join("::"), &target, names);
+        }
+    }
+}
+
+/// Adds a public name for `target`, a path at the crate's root, and what belongs to it.
+fn add_name(library: &[Module], name: &str, target: &[String], names: &mut BTreeSet<String>) {
+    match define(library, target, 0) {
         Some(Definition::Item(item)) => add_item(name, item, library, names),
         Some(Definition::Module(module)) => {
             for item in module.items.iter().filter(|item| item_is_public(item)) {
@@ -100,7 +119,7 @@ fn add_name(library: &[Module], path: &Path, names: &mut BTreeSet<String>) {
         Some(Definition::Foreign(foreign)) => {
             names.insert(format!("{name} = {}", foreign.join("::")));
         }
-        None => panic!("cannot find what `pub use {}` means", path.segments.join("::")),
+        None => panic!("cannot find what `pub use {}` means", target.join("::")),
     }
 }
 
@@ -349,6 +368,19 @@ fn enums_traits_and_macros_show_what_they_hold() {
         "shout! (macro)",
     ];
     assert_eq!(names, expected);
+}
+
+#[test]
+fn an_index_shows_what_it_re_exports() {
+    let names = names_of(&[
+        ("src/lib.rs", "pub mod testing;"),
+        ("src/testing/mod.rs", "mod client; pub use client::Client; use client::Hidden;"),
+        (
+            "src/testing/client.rs",
+            "pub struct Client; pub struct Hidden; impl Client { pub fn send() {} }",
+        ),
+    ]);
+    assert_eq!(names, ["testing::Client (struct)", "testing::Client::send()"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The server from outside: real sockets, raw bytes, real processes. One module an ability.
 
+mod flood;
 mod groups;
 mod harness;
 mod logbook;
@@ -13,6 +14,8 @@ mod binary;
 #[cfg(feature = "cli")]
 mod chat;
 mod close;
+mod consumer;
+mod consumer_groups;
 #[cfg(feature = "cli")]
 mod demo;
 mod handshake;
@@ -24,8 +27,11 @@ mod http_stop;
 mod http_stream;
 mod http_text;
 mod http_time;
+mod inbox;
 mod limits;
 mod messages;
+mod overflow;
+mod presence;
 mod protocol;
 mod routes;
 mod security;
@@ -36,3 +42,5 @@ mod starved;
 mod stop;
 #[cfg(feature = "cli")]
 mod stopping;
+#[cfg(feature = "testing")]
+mod testing;

@@ -1,0 +1,37 @@
+//! A descriptor that ends another thread's wait for a socket.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{EventfdFlags, eventfd};
+
+/// A wake-up that stays until it is taken: one given before the wait begins is not lost.
+#[derive(Debug)]
+pub(crate) struct Waker {
+    fd: OwnedFd,
+}
+
+impl Waker {
+    /// Takes a descriptor; fails where there is none left.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { fd: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)? })
+    }
+
+    /// Ends the current or the next wait.
+    pub(crate) fn wake(&self) {
+        // Full means that a wake-up is pending already.
+        let _ = rustix::io::write(&self.fd, &1u64.to_ne_bytes());
+    }
+
+    /// Takes all wake-ups given so far.
+    pub(crate) fn clear(&self) {
+        // Empty means that there was none.
+        let _ = rustix::io::read(&self.fd, &mut [0u8; 8]);
+    }
+}
+
+impl AsFd for Waker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

@@ -241,6 +241,17 @@ mod tests {
     }
 
     #[test]
+    fn every_page_is_named_in_the_help() {
+        let command = ServeArgs::augment_args(clap::Command::new("test"));
+        let templates = command.get_arguments().find(|arg| arg.get_id() == "templates");
+        let help = templates.and_then(|arg| arg.get_help()).expect("a help").to_string();
+        let words: Vec<_> = help.split([' ', ',', '(', ')', '\n']).collect();
+        for name in crate::pages::names() {
+            assert!(words.contains(&name), "{name} is missing in: {help}");
+        }
+    }
+
+    #[test]
     fn flags_stand_with_and_without_the_command() {
         for line in [&["landline", "--port", "1"][..], &["landline", "serve", "--port", "1"]] {
             let parsed = CommandLine::try_parse_from(line).unwrap();

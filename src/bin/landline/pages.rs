@@ -102,6 +102,13 @@ impl StaticFile {
     }
 }
 
+/// The names of everything a directory can replace.
+#[cfg(test)]
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let templates = TEMPLATES.iter().map(|(name, _)| *name);
+    templates.chain(FILES.iter().map(|(name, _, _)| *name))
+}
+
 /// Adds the headers of a page: what it may load, and that a new version is seen at once.
 pub(crate) fn guarded(page: Response) -> Response {
     page.with_header("Content-Security-Policy", POLICY)

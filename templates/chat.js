@@ -49,9 +49,10 @@ function named(name) {
 
 /** Always the same tone for the same name. */
 function toneOf(name) {
-  let sum = 0;
-  for (const character of name) sum = (sum * 31 + character.codePointAt(0)) % 65521;
-  return sum % TONES;
+  // FNV-1a; its upper half, which is mixed better.
+  let hash = 2166136261;
+  for (const character of name) hash = Math.imul(hash ^ character.codePointAt(0), 16777619);
+  return (hash >>> 16) % TONES;
 }
 
 function countOf(text) {

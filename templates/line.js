@@ -232,6 +232,7 @@ export class Lines {
   #timer = 0;
   #jumps = false;
   #follows = true;
+  #size = "";
 
   /** `box` is what scrolls. */
   constructor(list, most, box = list, written = () => {}) {
@@ -239,9 +240,9 @@ export class Lines {
     this.#most = most;
     this.#box = box;
     this.#written = written;
-    box.addEventListener("scroll", () => { this.#follows = this.isAtEnd(); });
+    box.addEventListener("scroll", () => this.#scrolled());
     // A keyboard on the screen, a longer message being written: the newest line stays in view.
-    new ResizeObserver(() => { if (this.#follows) this.toEnd(); }).observe(box);
+    new ResizeObserver(() => this.#settle()).observe(box);
   }
 
   /** Adds a line; with `jumps` it comes into view wherever the reader is. */
@@ -269,12 +270,28 @@ export class Lines {
   #flush() {
     this.#timer = 0;
     const count = this.#fresh.length;
-    const follows = this.#jumps || this.isAtEnd();
+    this.#follows ||= this.#jumps;
     this.#jumps = false;
     this.#list.append(...this.#fresh);
     this.#fresh = [];
     while (this.#list.childElementCount > this.#most) this.#list.firstElementChild.remove();
-    if (follows) this.toEnd();
-    this.#written(count, follows);
+    this.#settle();
+    this.#written(count, this.#follows);
+  }
+
+  /** Only a person's scrolling tells what a person wants to see: a new layout scrolls as well. */
+  #scrolled() {
+    if (this.#size === this.#measure()) this.#follows = this.isAtEnd();
+    else this.#settle();
+  }
+
+  #settle() {
+    this.#size = this.#measure();
+    if (this.#follows) this.toEnd();
+  }
+
+  #measure() {
+    const { clientWidth, clientHeight, scrollHeight } = this.#box;
+    return `${clientWidth} ${clientHeight} ${scrollHeight}`;
   }
 }

@@ -36,6 +36,7 @@
 //! - [`Server`] and [`Builder`]: routes and settings in, a running server out; [`Handle`] stops it.
 //! - [`accept_websocket`], [`require_websocket`], [`get`], [`post`]: what stands behind a route.
 //! - [`Request`] and [`Response`]: HTTP as a handler sees it; [`Templates`] for pages.
+//! - [`PublishApi`]: what other programs send to the hub by HTTP.
 //! - [`WebSocket`], [`Sender`], [`Message`], [`Closed`]: the open connection, its handle for other
 //!   threads, what travels, and how it ended.
 //! - [`Config`], [`Origins`]: limits, timeouts, and which pages may connect.
@@ -73,13 +74,14 @@ pub use error::{Error, ErrorKind, Result};
 pub use http::{Cookie, Headers, Method, Response, Templates};
 pub use hub::{
     Counts, Delivery, Group, GroupStats, Hub, HubBuilder, HubStats, Member, MemberEvent, Presence,
-    PresenceChange, Present, Watch,
+    PresenceChange, Present, Publisher, Watch,
 };
 pub use net::ceiling::raise_descriptor_limit;
 pub use route::{
-    AcceptWebSocket, Admission, Consumer, ConsumerRoute, Context, Handler, IntoResponse,
-    JsonConsumer, Methods, Request, RequireWebSocket, accept_websocket, consumer, delete, get,
-    json_consumer, patch, post, put, require_websocket,
+    AcceptWebSocket, Admission, Consumer, ConsumerRoute, Context, Facility, Flags, Handler,
+    Identity, IntoFlags, IntoResponse, JsonConsumer, Methods, Publication, PublishApi,
+    PublishByGet, Request, RequireWebSocket, Target, accept_websocket, consumer, delete, facility,
+    get, json_consumer, patch, post, put, require_websocket,
 };
 pub use server::{Builder, Handle, Server};
 pub use ws::{Bytes, Closed, Message, Origins, Side, Utf8Bytes, close_code};

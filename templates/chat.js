@@ -382,6 +382,18 @@ class NameForm {
   }
 }
 
+/** A frame, be it from the chat or from a program that publishes to everybody: that may be any text. */
+function parsed(data) {
+  if (typeof data !== "string") return { type: "binary" };
+  try {
+    const frame = JSON.parse(data);
+    if (typeof frame?.type === "string" || typeof frame?.message === "string") return frame;
+  } catch {
+    // No JSON.
+  }
+  return { message: data };
+}
+
 function chatPage({ room, nameCharacters, messageCharacters }) {
   const talk = new Talk();
   const here = new Here();
@@ -422,11 +434,16 @@ function chatPage({ room, nameCharacters, messageCharacters }) {
   };
   // A kind of frame that a later server may send is none of this page's business.
   const take = frame => frames[frame.type ?? "message"]?.(frame);
+  const received = data => {
+    const frame = parsed(data);
+    if (frame.type === undefined) take({ name: "server", id: 0, time: Date.now(), ...frame });
+    else take(frame);
+  };
 
   const line = new Line("/", {
     changed: current => { panel.show(current); element("here").dataset.state = current.state; },
     opened: () => {},
-    received: data => take(JSON.parse(data)),
+    received,
     ended: closed => {
       here.forget();
       composer.ended();

@@ -98,7 +98,7 @@ impl WebSocket {
         }
         let answer = waiting.offer.answer(subprotocol, headers)?;
         if let Some(pending) = pending.take() {
-            self.start(pending, answer);
+            self.start(pending, answer, || ());
         }
         Ok(())
     }
@@ -115,30 +115,45 @@ impl WebSocket {
 
     /// Answers the handshake if that has not been done.
     pub(super) fn open(&self) -> Result<()> {
+        self.open_with(|| Ok(()))
+    }
+
+    /// Answers the handshake if that has not been done, and joins groups: before the answer goes
+    /// out, so that whoever has seen it misses nothing that is published after it.
+    ///
+    /// # Errors
+    /// `Closed`: there is no handshake to answer. Those of `join`, after the answer.
+    pub(crate) fn open_with(&self, join: impl FnOnce() -> Result<()>) -> Result<()> {
         if self.is_open.load(Ordering::Acquire) {
-            return Ok(());
+            return join();
         }
         let mut pending = self.pending.lock();
         if let Some(waiting) = pending.take_if(|waiting| !waiting.is_turned_away) {
             let answer = waiting.offer.default_answer(waiting.preferred.as_deref());
-            self.start(waiting, answer);
+            return self.start(waiting, answer, join);
         }
+        drop(pending);
         if self.is_open.load(Ordering::Acquire) {
-            return Ok(());
+            return join();
         }
         Err(turned_away())
     }
 
-    fn start(&self, pending: Pending, answer: Vec<u8>) {
+    /// Opens both halves with the handshake's answer; `join` runs when the hub knows the
+    /// connection and the client does not yet know of it.
+    fn start<R>(&self, pending: Pending, answer: Vec<u8>, join: impl FnOnce() -> R) -> R {
         let conn = &self.conn;
         let now = conn.shared.clock.now();
         conn.record.mark_life(now);
         conn.record.mark_away(now);
         conn.open_outbox(Arc::clone(&pending.stream), answer);
+        conn.shared.groups.opened(Recipient::new(conn));
+        let joined = join();
+        conn.flush();
         conn.receive.lock().open(conn, pending.stream, pending.early);
         conn.record.set_phase(Phase::WebSocket);
         self.is_open.store(true, Ordering::Release);
-        conn.shared.groups.opened(Recipient::new(conn));
+        joined
     }
 
     /// True once the handshake is answered with 101.

@@ -76,6 +76,9 @@ impl Join {
 impl WebSocket {
     /// Makes the connection a member of a group: its messages go straight to the client.
     ///
+    /// At the first use of the socket it is a member before the client has the handshake's answer,
+    /// and so misses nothing that is published from then on.
+    ///
     /// The membership ends with [`leave`](Self::leave) or by itself with the connection. Joining
     /// again changes nothing.
     ///
@@ -111,8 +114,7 @@ impl WebSocket {
         if join.is_inbox {
             self.conn.open_mailbox()?;
         }
-        self.open()?;
-        self.conn.shared.groups.join(self.conn.id(), group.as_ref(), join)
+        self.open_with(|| self.conn.shared.groups.join(self.conn.id(), group.as_ref(), join))
     }
 
     /// Ends a membership; false if there was none.

@@ -104,12 +104,12 @@ impl Outbox {
 }
 
 impl Connection {
-    /// Opens the send half with the handshake's answer, which goes out first.
+    /// Opens the send half with the handshake's answer, which goes out first: with the next
+    /// [`flush`](Self::flush).
     pub(crate) fn open_outbox(&self, stream: Arc<Stream>, answer: Vec<u8>) {
         let mut state = self.outbox.state.lock();
         state.stream = Some(stream);
         state.queue.push_answer(Bytes::from(answer));
-        self.flush_locked(&mut state);
     }
 
     /// Sends a message whole or gives it back with the error.

@@ -295,6 +295,11 @@ impl WebSocket {
         Ok(Sender::new(Arc::clone(&self.conn)))
     }
 
+    /// Whole messages sent so far, those of groups included.
+    pub(crate) fn messages_sent(&self) -> u64 {
+        self.conn.outbox.messages_sent()
+    }
+
     /// The number of this connection, as in the thread's name and the log.
     pub fn conn_id(&self) -> u64 {
         self.conn.id()

@@ -143,7 +143,19 @@ impl Refusal {
 
     /// The answer: one sentence of plain text.
     pub(crate) fn into_response(self) -> Response {
-        let mut response = Response::text(format!("{}\n", self.text)).with_status(self.status);
+        let response = Response::text(format!("{}\n", self.text));
+        self.complete(response)
+    }
+
+    /// The answer for programs: `{"error": "the sentence"}`.
+    pub(crate) fn into_json_response(self) -> Response {
+        let text = format!("{}\n", serde_json::json!({ "error": self.text }));
+        self.complete(Response::bytes("application/json; charset=utf-8", text))
+    }
+
+    /// Adds what is not the body.
+    fn complete(self, response: Response) -> Response {
+        let mut response = response.with_status(self.status);
         for (name, value) in &self.headers {
             response = response.with_header(name, value);
         }
@@ -185,6 +197,15 @@ mod tests {
         assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(response.body(), Some(&b"There is nothing at this address.\n"[..]));
         assert!(!response.closes());
+    }
+
+    #[test]
+    fn the_answer_for_programs_is_an_object_with_the_same_sentence() {
+        let response = Refusal::body_too_long().into_json_response();
+        assert_eq!((response.status_code(), response.closes()), (413, true));
+        assert_eq!(response.header("content-type"), Some("application/json; charset=utf-8"));
+        let body = &b"{\"error\":\"The request body is too long.\"}\n"[..];
+        assert_eq!(response.body(), Some(body));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::conn::overflow::Overflow;
 use crate::hub::core::Core;
 use crate::hub::handle::Hub;
+use crate::hub::history::Store;
 use crate::hub::policy::Policies;
 use crate::hub::presence::{Announce, PresenceChange, Presences};
 use crate::hub::registry::Registry;
@@ -19,6 +20,9 @@ const PRESENCE_GRACE: Duration = Duration::from_secs(2);
 /// Most relays by default: more help only where groups have thousands of members.
 const MOST_RELAYS: usize = 4;
 
+/// How the channels of facilities store by default: ws4redis keeps the last message, for an hour.
+const HISTORY: Store = Store { keep: 1, expire: Duration::from_secs(3600) };
+
 /// Collects the settings of a hub; made by [`Hub::builder`].
 #[derive(Clone)]
 pub struct HubBuilder {
@@ -26,6 +30,7 @@ pub struct HubBuilder {
     relays: usize,
     grace: Duration,
     announce: Option<Announce>,
+    history: Store,
 }
 
 impl Default for HubBuilder {
@@ -36,6 +41,7 @@ impl Default for HubBuilder {
             relays: cores.clamp(2, MOST_RELAYS),
             grace: PRESENCE_GRACE,
             announce: None,
+            history: HISTORY,
         }
     }
 }
@@ -89,6 +95,18 @@ impl HubBuilder {
         self
     }
 
+    /// How many messages of each channel of a facility are kept for those who come later, and for
+    /// how long, unless a [`Publisher`](crate::Publisher) says otherwise. Default: 1, for an hour;
+    /// 0 stores nothing.
+    ///
+    /// # Source
+    /// ws4redis' setting `WS4REDIS_EXPIRE`; it kept one message.
+    #[must_use]
+    pub fn history(mut self, keep: usize, expire: Duration) -> Self {
+        self.history = Store { keep, expire };
+        self
+    }
+
     /// Makes the hub.
     ///
     /// # Blocking
@@ -96,7 +114,7 @@ impl HubBuilder {
     pub fn build(self) -> Hub {
         let presences = Presences::new(self.grace, self.announce);
         let registry = Registry::new(self.policies, Arc::clone(&presences));
-        Hub::new_with(Core::new(registry, presences, self.relays))
+        Hub::new_with(Core::new(registry, presences, self.history, self.relays))
     }
 }
 

@@ -11,8 +11,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::budget::Budget;
 use crate::hub::delivery::{Delivery, Progress};
-use crate::hub::history::{MAX_STORED_BYTES, cost};
-use crate::hub::member::Membership;
+use crate::hub::history::{MAX_STORED_BYTES, Store};
 use crate::hub::name::GroupName;
 use crate::hub::presence::{Presences, Publish};
 use crate::hub::registry::Registry;
@@ -34,6 +33,8 @@ const RELAY_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Core {
     pub(crate) registry: Registry,
     pub(crate) presences: Arc<Presences>,
+    /// How the channels of facilities store, unless a publisher says so.
+    pub(crate) history: Store,
     budget: Arc<Budget>,
     relay_number: usize,
     /// Started at the first publish: a server without groups has no thread for them.
@@ -51,7 +52,12 @@ pub(crate) enum Patience {
 }
 
 impl Core {
-    pub(crate) fn new(registry: Registry, presences: Arc<Presences>, relays: usize) -> Arc<Self> {
+    pub(crate) fn new(
+        registry: Registry,
+        presences: Arc<Presences>,
+        history: Store,
+        relays: usize,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|core: &Weak<Self>| {
             let own = Weak::clone(core);
             let core = Weak::clone(core);
@@ -63,6 +69,7 @@ impl Core {
             Self {
                 registry,
                 presences,
+                history,
                 budget: Budget::new(MAX_MESSAGES, MAX_BYTES),
                 relay_number: relays,
                 relays: OnceLock::new(),
@@ -97,21 +104,28 @@ impl Core {
         draft: &Draft,
         patience: Patience,
     ) -> Result<Delivery> {
-        self.check_store(draft)?;
         loop {
-            let room = if draft.store.is_some() {
-                self.registry.room(name)
-            } else {
-                match self.registry.existing(name) {
+            let room = match draft.store {
+                Some(store) => self.room_to_store(name, &draft.encoded, store)?,
+                None => match self.registry.existing(name) {
                     Some(room) => room,
                     None => return Ok(Delivery::to_nobody()),
-                }
+                },
             };
             if let Some(delivery) = self.publish_in(&room, draft, patience)? {
                 return Ok(delivery);
             }
             self.registry.tidy(&room);
         }
+    }
+
+    /// Publishes to several groups, one after the other.
+    ///
+    /// # Errors
+    /// The groups before the one that failed have it.
+    pub(crate) fn publish_all(&self, names: &[GroupName], draft: &Draft) -> Result<Delivery> {
+        let publish = |name| self.publish(name, draft, Patience::AsThePolicySays);
+        Ok(Delivery::of_all(names.iter().map(publish).collect::<Result<_>>()?))
     }
 
     /// Publishes in a room; `None` if it is retired.
@@ -197,37 +211,26 @@ impl Core {
         }
     }
 
-    /// Refuses to store what would be too much.
-    fn check_store(&self, draft: &Draft) -> Result<()> {
-        let Some(_) = draft.store else { return Ok(()) };
-        let cost = cost(&draft.encoded);
-        let is_over = || self.registry.stored_bytes.load(Relaxed) + cost > MAX_STORED_BYTES;
-        if is_over() {
-            self.registry.sweep();
+    /// The room of a name, if there is memory to store a message in it.
+    fn room_to_store(
+        &self,
+        name: &GroupName,
+        encoded: &Encoded,
+        store: Store,
+    ) -> Result<Arc<Room>> {
+        let room = self.registry.room(name);
+        let growth = room.growth(encoded, store);
+        let is_over = || self.registry.stored_bytes.load(Relaxed) + growth > MAX_STORED_BYTES;
+        if growth == 0 || !is_over() {
+            return Ok(room);
         }
+        self.registry.sweep();
         if !is_over() {
-            return Ok(());
+            return Ok(self.registry.room(name));
         }
+        self.registry.tidy(&room);
         let text = format!("the stored messages take {MAX_STORED_BYTES} bytes, which is the limit");
         Err(Error::new(ErrorKind::Limit, text))
-    }
-
-    /// Sends a stored message to a member that has just joined; called with the room's lock held,
-    /// so that nothing published later can overtake it.
-    fn replay(&self, room: &Arc<Room>, member: &Arc<Membership>, encoded: &Encoded, sequence: u64) {
-        let Some(relays) = self.relays.get() else { return };
-        let publication = Publication {
-            room: Arc::clone(room),
-            sequence,
-            encoded: encoded.clone(),
-            except: None,
-            is_barrier: false,
-            progress: Progress::new(1, 1),
-            _permits: [None, None],
-        };
-        let members: Shard = Arc::from([Arc::clone(member)]);
-        let relay = shard_of(member.recipient.id(), self.relay_number);
-        relays.give(relay, Job { publication: Arc::new(publication), members });
     }
 }
 
@@ -264,8 +267,16 @@ impl Core {
         if join.user.is_some() {
             self.presences.start(|| self.announcer())?;
         }
+        let relay = shard_of(conn_id, self.relay_number);
+        let mut members: Option<Shard> = None;
+        // Called with the room's lock held, so that nothing published later can overtake.
         self.registry.join(conn_id, name, join, |room, member, encoded, sequence| {
-            self.replay(room, member, encoded, sequence);
+            // One set of members, so that the relay joins these messages.
+            let members = members.get_or_insert_with(|| Arc::from([Arc::clone(member)]));
+            let publication = Arc::new(Publication::stored(room, encoded, sequence));
+            if let Some(relays) = self.relays.get() {
+                relays.give(relay, Job { publication, members: Arc::clone(members) });
+            }
         })
     }
 }

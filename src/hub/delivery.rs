@@ -37,14 +37,29 @@ impl Counts {
             Fate::Gone => self.gone += members,
         }
     }
+
+    fn add_all(&mut self, other: Self) {
+        self.written += other.written;
+        self.queued += other.queued;
+        self.dropped += other.dropped;
+        self.gone += other.gone;
+    }
 }
 
 /// A message on its way to the members of a group; made by [`Group::send`](crate::Group::send).
+/// [`Publisher::publish`](crate::Publisher::publish) makes one for several channels: its numbers
+/// are their sums.
 ///
 /// The relays carry it whether anybody looks at this or not.
 #[derive(Clone)]
 pub struct Delivery {
-    progress: Arc<Progress>,
+    parts: Parts,
+}
+
+#[derive(Clone)]
+enum Parts {
+    One(Arc<Progress>),
+    Many(Arc<[Delivery]>),
 }
 
 #[derive(Debug)]
@@ -64,11 +79,22 @@ struct State {
 impl Delivery {
     /// To nobody: it is done.
     pub(crate) fn to_nobody() -> Self {
-        Self { progress: Progress::new(0, 0) }
+        Self::new(Progress::new(0, 0))
     }
 
     pub(crate) fn new(progress: Arc<Progress>) -> Self {
-        Self { progress }
+        Self { parts: Parts::One(progress) }
+    }
+
+    /// Several deliveries of one message.
+    pub(crate) fn of_all(mut deliveries: Vec<Self>) -> Self {
+        match deliveries.pop() {
+            Some(only) if deliveries.is_empty() => only,
+            last => {
+                deliveries.extend(last);
+                Self { parts: Parts::Many(deliveries.into()) }
+            }
+        }
     }
 
     /// How many members it was meant for.
@@ -76,7 +102,10 @@ impl Delivery {
     /// # Blocking
     /// Never.
     pub fn members(&self) -> usize {
-        self.progress.members
+        match &self.parts {
+            Parts::One(progress) => progress.members,
+            Parts::Many(parts) => parts.iter().map(Self::members).sum(),
+        }
     }
 
     /// Waits until every member has been served, and says how.
@@ -85,11 +114,7 @@ impl Delivery {
     /// Until the relays have done their work, which never waits for a client: microseconds for
     /// each member and for what was published before.
     pub fn wait(&self) -> Counts {
-        let mut state = self.progress.state.lock();
-        while state.relays > 0 {
-            self.progress.done.wait(&mut state);
-        }
-        state.counts
+        self.wait_until(Deadline::after(Duration::MAX)).unwrap_or_default()
     }
 
     /// As [`wait`](Self::wait), but not longer than `time`; `None` if that was too short.
@@ -97,18 +122,17 @@ impl Delivery {
     /// # Blocking
     /// Until the relays have done their work or `time` is over.
     pub fn wait_timeout(&self, time: Duration) -> Option<Counts> {
-        let deadline = Deadline::after(time);
-        let mut state = self.progress.state.lock();
-        while state.relays > 0 {
-            let Some(instant) = deadline.instant() else {
-                self.progress.done.wait(&mut state);
-                continue;
-            };
-            if self.progress.done.wait_until(&mut state, instant).timed_out() && state.relays > 0 {
-                return None;
-            }
+        self.wait_until(Deadline::after(time))
+    }
+
+    fn wait_until(&self, deadline: Deadline) -> Option<Counts> {
+        match &self.parts {
+            Parts::One(progress) => progress.wait_until(deadline),
+            Parts::Many(parts) => parts.iter().try_fold(Counts::default(), |mut sum, part| {
+                sum.add_all(part.wait_until(deadline)?);
+                Some(sum)
+            }),
         }
-        Some(state.counts)
     }
 }
 
@@ -124,14 +148,25 @@ impl Progress {
         Arc::new(Self { members, state, done: Condvar::new() })
     }
 
+    fn wait_until(&self, deadline: Deadline) -> Option<Counts> {
+        let mut state = self.state.lock();
+        while state.relays > 0 {
+            let Some(instant) = deadline.instant() else {
+                self.done.wait(&mut state);
+                continue;
+            };
+            if self.done.wait_until(&mut state, instant).timed_out() && state.relays > 0 {
+                return None;
+            }
+        }
+        Some(state.counts)
+    }
+
     /// One relay has served its members.
     pub(crate) fn finish_relay(&self, counts: Counts) {
         let mut state = self.state.lock();
         state.relays -= 1;
-        state.counts.written += counts.written;
-        state.counts.queued += counts.queued;
-        state.counts.dropped += counts.dropped;
-        state.counts.gone += counts.gone;
+        state.counts.add_all(counts);
         if state.relays == 0 {
             drop(state);
             self.done.notify_all();

@@ -80,8 +80,22 @@ impl Hub {
     /// # Errors
     /// As [`Group::send`].
     pub fn broadcast(&self, message: impl Into<Message>) -> Result<Delivery> {
-        let encoded = Encoded::new(message.into());
-        let draft = Draft { encoded, except: None, store: None };
+        self.publish_to_all(message.into(), None)
+    }
+
+    /// As [`broadcast`](Self::broadcast), to every open WebSocket but one.
+    ///
+    /// # Blocking
+    /// As [`Group::send`].
+    ///
+    /// # Errors
+    /// As [`Group::send`].
+    pub fn broadcast_except(&self, conn_id: u64, message: impl Into<Message>) -> Result<Delivery> {
+        self.publish_to_all(message.into(), Some(conn_id))
+    }
+
+    fn publish_to_all(&self, message: Message, except: Option<u64>) -> Result<Delivery> {
+        let draft = Draft { encoded: Encoded::new(message), except, store: None };
         let everybody = &self.core.registry.everybody;
         let delivery = self.core.publish_in(everybody, &draft, Patience::AsThePolicySays)?;
         Ok(delivery.unwrap_or_else(Delivery::to_nobody))

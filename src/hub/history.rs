@@ -10,8 +10,15 @@ use crate::ws::encoded::Encoded;
 /// Memory of all stored messages of a hub together; more is refused.
 pub(crate) const MAX_STORED_BYTES: usize = 64 * 1024 * 1024;
 
+/// Memory of the stored messages of one group: the oldest make room, the newest is always kept.
+/// Whoever joins gets them all at once, so those of a few groups must fit a client's queue.
+const MAX_GROUP_BYTES: usize = 512 * 1024;
+
 /// What a stored message costs beside its bytes.
-const OVERHEAD: usize = 128;
+const MESSAGE_OVERHEAD: usize = 128;
+
+/// What it costs that a group is there only because something is stored.
+const GROUP_OVERHEAD: usize = 1024;
 
 /// How a message is to be stored.
 #[derive(Clone, Copy, Debug)]
@@ -21,10 +28,19 @@ pub(crate) struct Store {
     pub(crate) expire: Duration,
 }
 
+impl Store {
+    /// `None` if that means not to store at all.
+    pub(crate) fn new(keep: usize, expire: Duration) -> Option<Self> {
+        (keep > 0 && !expire.is_zero()).then_some(Self { keep, expire })
+    }
+}
+
 /// Stored messages, the oldest first.
 #[derive(Debug)]
 pub(crate) struct History {
     kept: VecDeque<Kept>,
+    /// Their memory.
+    bytes: usize,
     /// Memory of all histories of the hub.
     stored_bytes: Arc<AtomicUsize>,
 }
@@ -48,23 +64,52 @@ impl Kept {
 }
 
 /// The memory that storing a message takes: its frame, and its payload once more.
-pub(crate) fn cost(encoded: &Encoded) -> usize {
-    2 * encoded.frame().len() + OVERHEAD
+fn cost(encoded: &Encoded) -> usize {
+    2 * encoded.frame().len() + MESSAGE_OVERHEAD
 }
 
 impl History {
     pub(crate) fn new(stored_bytes: Arc<AtomicUsize>) -> Self {
-        Self { kept: VecDeque::new(), stored_bytes }
+        Self { kept: VecDeque::new(), bytes: 0, stored_bytes }
+    }
+
+    /// By how much the memory would grow with one more message; zero if others make enough room.
+    pub(crate) fn growth(&mut self, encoded: &Encoded, store: Store) -> usize {
+        self.expire();
+        let cost = cost(encoded);
+        let leaving = self.leaving(cost, store.keep);
+        let freed: usize = self.kept.iter().take(leaving).map(Kept::cost).sum();
+        let overhead = if self.kept.is_empty() { GROUP_OVERHEAD } else { 0 };
+        (cost + overhead).saturating_sub(freed)
     }
 
     pub(crate) fn store(&mut self, encoded: Encoded, sequence: u64, store: Store) {
+        self.expire();
         let expires = Instant::now().checked_add(store.expire);
         let kept = Kept { encoded, sequence, expires };
+        for _ in 0..self.leaving(kept.cost(), store.keep) {
+            self.remove(0);
+        }
+        if self.kept.is_empty() {
+            self.stored_bytes.fetch_add(GROUP_OVERHEAD, Relaxed);
+        }
+        self.bytes += kept.cost();
         self.stored_bytes.fetch_add(kept.cost(), Relaxed);
         self.kept.push_back(kept);
-        while self.kept.len() > store.keep.max(1) {
-            self.drop_first();
+    }
+
+    /// How many of the oldest have to leave for one more of such a cost.
+    fn leaving(&self, cost: usize, keep: usize) -> usize {
+        let mut leaving = (self.kept.len() + 1).saturating_sub(keep.max(1));
+        let mut bytes = self.bytes + cost;
+        for (place, kept) in self.kept.iter().enumerate() {
+            if place >= leaving && bytes <= MAX_GROUP_BYTES {
+                break;
+            }
+            leaving = leaving.max(place + 1);
+            bytes -= kept.cost();
         }
+        leaving
     }
 
     /// What is still valid, the oldest first, with its number in the group.
@@ -81,7 +126,7 @@ impl History {
 
     pub(crate) fn clear(&mut self) {
         while !self.kept.is_empty() {
-            self.drop_first();
+            self.remove(0);
         }
     }
 
@@ -91,22 +136,21 @@ impl History {
         }
         let now = Instant::now();
         // Messages may have different times, so an old one can outlive a newer one.
-        let (mut index, mut freed) = (0, 0);
-        while let Some(kept) = self.kept.get(index) {
+        let mut place = 0;
+        while let Some(kept) = self.kept.get(place) {
             if kept.is_valid(now) {
-                index += 1;
+                place += 1;
             } else {
-                freed += kept.cost();
-                self.kept.remove(index);
+                self.remove(place);
             }
         }
-        self.stored_bytes.fetch_sub(freed, Relaxed);
     }
 
-    fn drop_first(&mut self) {
-        if let Some(kept) = self.kept.pop_front() {
-            self.stored_bytes.fetch_sub(kept.cost(), Relaxed);
-        }
+    fn remove(&mut self, place: usize) {
+        let Some(kept) = self.kept.remove(place) else { return };
+        self.bytes -= kept.cost();
+        let overhead = if self.kept.is_empty() { GROUP_OVERHEAD } else { 0 };
+        self.stored_bytes.fetch_sub(kept.cost() + overhead, Relaxed);
     }
 }
 
@@ -131,15 +175,37 @@ mod tests {
         let mut store = |text: &str, sequence, expire| {
             history.store(Encoded::new(text.into()), sequence, Store { keep: 3, expire });
         };
-        store("never there", 1, Duration::MAX);
+        store("displaced", 1, Duration::MAX);
         store("a", 2, Duration::MAX);
         store("gone at once", 3, Duration::ZERO);
         store("b", 4, Duration::from_secs(3600));
-        assert_eq!(texts(&mut history), ["a", "b"]);
+        store("c", 5, Duration::MAX);
+        assert_eq!(texts(&mut history), ["a", "b", "c"]);
         assert!(!history.is_empty());
-        let held = cost(&Encoded::new("a".into())) + cost(&Encoded::new("b".into()));
+        let held = 3 * cost(&Encoded::new("a".into())) + GROUP_OVERHEAD;
         assert_eq!(bytes.load(Relaxed), held);
         drop(history);
         assert_eq!(bytes.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn the_oldest_make_room_for_what_would_be_too_much_of_one_group() {
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let mut history = History::new(Arc::clone(&bytes));
+        let store = Store { keep: 1000, expire: Duration::MAX };
+        let large = Encoded::new("x".repeat(MAX_GROUP_BYTES / 8).into());
+        for sequence in 1..=9 {
+            let (growth, before) = (history.growth(&large, store), bytes.load(Relaxed));
+            history.store(large.clone(), sequence, store);
+            assert_eq!(bytes.load(Relaxed) - before, growth);
+        }
+        let sequences = |history: &mut History| -> Vec<u64> {
+            history.valid().map(|(_, sequence)| sequence).collect()
+        };
+        assert_eq!(sequences(&mut history), [7, 8, 9]);
+        let huge = Encoded::new("x".repeat(MAX_GROUP_BYTES).into());
+        history.store(huge, 10, store);
+        assert_eq!(sequences(&mut history), [10]);
+        assert_eq!(history.growth(&large, store), 0);
     }
 }

@@ -15,13 +15,20 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Membership {
     pub(crate) recipient: Recipient,
     pub(crate) join: Join,
-    /// False from the moment the membership ends: what is still on its way passes it by.
-    is_live: AtomicBool,
+    /// False from the moment the membership ends: what is still on its way passes it by. Shared
+    /// with what takes its place when the connection joins again.
+    is_live: Arc<AtomicBool>,
 }
 
 impl Membership {
     pub(crate) fn new(recipient: Recipient, join: Join) -> Arc<Self> {
-        Arc::new(Self { recipient, join, is_live: AtomicBool::new(true) })
+        Arc::new(Self { recipient, join, is_live: Arc::new(AtomicBool::new(true)) })
+    }
+
+    /// The same membership with other words; what is on its way to this one still comes.
+    pub(crate) fn renewed(&self, join: Join) -> Arc<Self> {
+        let (recipient, is_live) = (self.recipient.clone(), Arc::clone(&self.is_live));
+        Arc::new(Self { recipient, join, is_live })
     }
 
     pub(crate) fn is_live(&self) -> bool {

@@ -11,6 +11,7 @@
 
 mod budget;
 mod builder;
+pub(crate) mod channel;
 mod core;
 mod delivery;
 mod group;
@@ -20,6 +21,7 @@ mod member;
 mod name;
 mod policy;
 mod presence;
+mod publisher;
 mod registry;
 mod relay;
 mod room;
@@ -32,5 +34,6 @@ pub use group::Group;
 pub use handle::Hub;
 pub use member::Member;
 pub use presence::{Presence, PresenceChange, Present};
+pub use publisher::Publisher;
 pub use stats::{GroupStats, HubStats};
 pub use watch::{MemberEvent, Watch};

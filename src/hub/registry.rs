@@ -1,10 +1,12 @@
 //! Who is connected and who is a member of what; ends every membership exactly once.
 //!
 //! # Locks
-//! A connection's list of rooms, then a room, then presence. The two maps are taken alone.
+//! A connection's list of rooms, then a room, then presence. The two maps are taken alone, and
+//! the time of the last sweep before any of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::conn::groups::Join;
 use crate::conn::overflow::Overflow;
@@ -22,6 +24,9 @@ use crate::ws::encoded::Encoded;
 /// Most groups of one connection.
 const MAX_GROUPS: usize = 1000;
 
+/// The least time between two walks through all rooms.
+const SWEEP_PAUSE: Duration = Duration::from_secs(1);
+
 /// All connections and rooms of a hub.
 #[derive(Debug)]
 pub(crate) struct Registry {
@@ -33,6 +38,8 @@ pub(crate) struct Registry {
     pub(crate) totals: Arc<Counters>,
     pub(crate) stored_bytes: Arc<AtomicUsize>,
     presences: Arc<Presences>,
+    /// When the rooms were last swept.
+    swept: Mutex<Option<Instant>>,
 }
 
 /// An open connection.
@@ -58,6 +65,7 @@ impl Registry {
             totals,
             stored_bytes,
             presences,
+            swept: Mutex::new(None),
         }
     }
 
@@ -103,12 +111,16 @@ impl Registry {
         let registered = self.find(conn_id).ok_or_else(over)?;
         let mut rooms = registered.rooms.lock();
         let rooms = rooms.as_mut().ok_or_else(over)?;
-        let is_member = rooms.iter().any(|room| room.name() == name);
-        if !is_member && rooms.len() >= MAX_GROUPS {
+        let old = rooms.iter().find(|room| room.name() == name);
+        let old = old.and_then(|room| room.membership(conn_id));
+        if old.is_none() && rooms.len() >= MAX_GROUPS {
             let text = format!("the connection is in {MAX_GROUPS} groups, which is the limit");
             return Err(Error::new(ErrorKind::Limit, text));
         }
-        let membership = Membership::new(registered.membership.recipient.clone(), join);
+        let membership = match old {
+            Some(old) => old.renewed(join),
+            None => Membership::new(registered.membership.recipient.clone(), join),
+        };
         loop {
             let room = self.room(name);
             let replay =
@@ -180,8 +192,15 @@ impl Registry {
         }
     }
 
-    /// Retires every room that nobody needs any more: stored messages expire by themselves.
+    /// Retires every room that nobody needs any more: stored messages expire by themselves. It
+    /// walks through all of them, and so does nothing if that was done less than a second ago.
     pub(crate) fn sweep(&self) {
+        let Some(mut swept) = self.swept.try_lock() else { return };
+        let now = Instant::now();
+        if swept.is_some_and(|swept| now.duration_since(swept) < SWEEP_PAUSE) {
+            return;
+        }
+        *swept = Some(now);
         let rooms: Vec<_> = self.rooms.lock().values().cloned().collect();
         for room in rooms {
             self.tidy(&room);

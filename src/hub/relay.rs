@@ -40,6 +40,19 @@ pub(crate) struct Publication {
 }
 
 impl Publication {
+    /// A stored message on its way to a member that has just joined.
+    pub(crate) fn stored(room: &Arc<Room>, encoded: &Encoded, sequence: u64) -> Self {
+        Self {
+            room: Arc::clone(room),
+            sequence,
+            encoded: encoded.clone(),
+            except: None,
+            is_barrier: false,
+            progress: Progress::new(1, 1),
+            _permits: [None, None],
+        }
+    }
+
     /// As a handler gets it.
     fn to_letter(&self) -> GroupMessage {
         GroupMessage {

@@ -99,8 +99,8 @@ impl Room {
         &self.name
     }
 
-    /// Adds a member. `replay` gets each stored message for it, in order, before anybody can
-    /// publish another.
+    /// Adds a member, or lets it take the place of the one it was renewed from. `replay` gets each
+    /// stored message for a new one, in order, before anybody can publish another.
     pub(crate) fn join(
         &self,
         membership: &Arc<Membership>,
@@ -113,7 +113,6 @@ impl Room {
         state.snapshot = None;
         let conn_id = membership.recipient.id();
         if let Some(old) = state.members.insert(conn_id, Arc::clone(membership)) {
-            old.end();
             return Joined::Again(old);
         }
         for (encoded, sequence) in state.history.valid() {
@@ -121,6 +120,11 @@ impl Room {
         }
         state.tell(&MemberEvent::Joined(Member::new(membership)));
         Joined::New
+    }
+
+    /// The membership of a connection.
+    pub(crate) fn membership(&self, conn_id: u64) -> Option<Arc<Membership>> {
+        self.state.lock().members.get(&conn_id).cloned()
     }
 
     /// Ends a membership and returns it; `None` if there was none.
@@ -164,6 +168,11 @@ impl Room {
         let is_idle = state.members.is_empty() && state.watchers.is_empty();
         state.is_retired = state.is_retired || (is_idle && state.history.is_empty());
         state.is_retired
+    }
+
+    /// By how much the memory of what is stored would grow with one more message.
+    pub(crate) fn growth(&self, encoded: &Encoded, store: Store) -> usize {
+        self.state.lock().history.growth(encoded, store)
     }
 
     pub(crate) fn forget_stored(&self) {

@@ -61,8 +61,8 @@ impl Admission {
     /// Accepts the handshake and closes at once, so that a browser's page learns code and reason.
     ///
     /// # Units
-    /// As [`WebSocket::close`]; a code or reason that may not be sent is a failure of the consumer,
-    /// answered 500.
+    /// As [`WebSocket::close`](crate::WebSocket::close); a code or reason that may not be sent is a
+    /// failure of the consumer, answered 500.
     pub fn close(code: u16, reason: impl Into<String>) -> Self {
         Self::new(Verdict::Close { code, reason: reason.into() })
     }

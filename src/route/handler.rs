@@ -24,6 +24,13 @@ pub trait Handler: Send + Sync + 'static {
     fn speaks_websocket(&self) -> bool {
         false
     }
+
+    /// True if what the server itself refuses on this route (a body over its limit, a request for
+    /// another host, a handler that failed) is answered as JSON, `{"error": "..."}`, and not as
+    /// plain text.
+    fn answers_json(&self) -> bool {
+        false
+    }
 }
 
 impl<F, R> Handler for F

@@ -103,6 +103,10 @@ impl Handler for Methods {
     fn speaks_websocket(&self) -> bool {
         self.find(&Method::Get).is_some_and(Handler::speaks_websocket)
     }
+
+    fn answers_json(&self) -> bool {
+        self.handlers.iter().any(|(_, handler)| handler.answers_json())
+    }
 }
 
 impl std::fmt::Debug for Methods {

@@ -15,6 +15,7 @@ use crate::http::request::RequestHead;
 use crate::http::{Headers, Method, Response, Templates};
 use crate::hub::Hub;
 use crate::route::pattern::Params;
+use crate::ws::Origins;
 
 /// Where the body of a request comes from when a handler asks for it.
 pub(crate) trait BodySource: Send + Sync {
@@ -47,6 +48,9 @@ pub struct Request {
 pub(crate) struct Surroundings {
     pub(crate) templates: Templates,
     pub(crate) hub: Hub,
+    pub(crate) origins: Origins,
+    /// Longest message of a WebSocket client.
+    pub(crate) max_message_bytes: usize,
 }
 
 impl Request {
@@ -207,6 +211,16 @@ impl Request {
     /// The groups of the server's connections.
     pub fn hub(&self) -> &Hub {
         &self.surroundings.hub
+    }
+
+    /// Longest message that the server takes, in bytes.
+    pub(crate) fn max_message_bytes(&self) -> usize {
+        self.surroundings.max_message_bytes
+    }
+
+    /// True if a web page sends this that is of the same host or on the server's list of origins.
+    pub(crate) fn is_of_known_page(&self) -> bool {
+        self.surroundings.origins.knows_page(&self.head)
     }
 
     /// Fills a template of the server with values and answers it as HTML.

@@ -108,7 +108,7 @@ impl Session {
         let mut request = self.request(head);
         let outcome = match self.dispatch(&mut request) {
             Ok(outcome) => outcome,
-            Err(refusal) => Outcome::Answer(refusal.into_response()),
+            Err(refusal) => Outcome::Answer(self.worded(&request, refusal)),
         };
         if let Some(ws) = request.websocket() {
             // A handler that never used its socket and says that the session is over has had one.
@@ -120,13 +120,31 @@ impl Session {
             }
             self.io.put_back(ws.decline().unwrap_or_default());
         }
-        self.answer(outcome, how, line.as_ref())
+        let response = match outcome {
+            Outcome::Answer(response) => response,
+            Outcome::Failed | Outcome::TooSlow => self.worded(&request, Refusal::internal()),
+            Outcome::Panicked => self.worded(&request, Refusal::internal().and_close()),
+        };
+        self.answer(response, how, line.as_ref())
+    }
+
+    /// A refusal in the form that the clients of its route read.
+    fn worded(&self, request: &Request, refusal: Refusal) -> Response {
+        match self.arrival.app.router.find(request.path()) {
+            Ok((route, _)) if route.handler().answers_json() => refusal.into_json_response(),
+            _ => refusal.into_response(),
+        }
     }
 
     fn request(&self, head: RequestHead) -> Request {
         let source = Arc::clone(&self.io) as Arc<dyn BodySource>;
         let app = &self.arrival.app;
-        let surroundings = Surroundings { templates: app.templates.clone(), hub: app.hub.clone() };
+        let surroundings = Surroundings {
+            templates: app.templates.clone(),
+            hub: app.hub.clone(),
+            origins: app.origins.clone(),
+            max_message_bytes: app.shared.config.message_bytes(),
+        };
         Request::new(head, self.conn.peer(), self.conn.id(), source, surroundings)
     }
 
@@ -212,8 +230,7 @@ impl Session {
         }
     }
 
-    fn answer(&self, outcome: Outcome, how: How, line: Option<&Line>) -> Next {
-        let mut response = outcome.into_response();
+    fn answer(&self, mut response: Response, how: How, line: Option<&Line>) -> Next {
         if response.is_closed_marker() {
             log::error!("conn-{}: the end of a WebSocket answers no request", self.conn.id());
             response = Refusal::internal().into_response();
@@ -264,13 +281,5 @@ impl Session {
 impl Outcome {
     fn is_session_over(&self) -> bool {
         matches!(self, Self::Answer(response) if response.is_closed_marker())
-    }
-
-    fn into_response(self) -> Response {
-        match self {
-            Self::Answer(response) => response,
-            Self::Failed | Self::TooSlow => Refusal::internal().into_response(),
-            Self::Panicked => Refusal::internal().and_close().into_response(),
-        }
     }
 }

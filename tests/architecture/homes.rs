@@ -26,6 +26,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("signal_hook", &["bin"]),
     ("simdutf8", &["ws"]),
+    ("subtle", &["route::publish"]),
     ("tiny_http", &["http"]),
     ("tungstenite", &["ws"]),
 ];

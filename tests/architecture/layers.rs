@@ -33,7 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "conn::overflow",
         ],
     ),
-    ("route", &["error", "config", "deadline", "http", "ws", "conn", "hub"]),
+    ("route", &["error", "sync", "config", "deadline", "http", "ws", "conn", "hub"]),
     (
         "server",
         &["error", "sync", "config", "deadline", "http", "ws", "net", "conn", "hub", "route"],

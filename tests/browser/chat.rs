@@ -145,6 +145,25 @@ fn what_people_write_stays_text() {
 }
 
 #[test]
+fn what_is_published_from_outside_is_shown() {
+    let Some(stage) = Stage::set("what_is_published_from_outside_is_shown") else { return };
+    stage.enter(&stage.browser, "lobby", "Anna");
+    let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
+    agent.get(stage.url("/send/?message=%3Cb%3Eto+all%3C/b%3E")).call().expect("it is published");
+    // A program need not know more of the protocol than the page of the tutorial does.
+    for message in ["{\"message\": \"to the room\"}", "{\"type\": \"unknown\"}", "7"] {
+        let body = json!({ "group": "chat:lobby", "message": message });
+        agent.post(stage.url("/api/publish")).send_json(body).expect("it is published");
+    }
+    until_shown(&stage.browser, MESSAGES, &json!(["<b>to all</b>", "to the room", "7"]));
+    assert_eq!(
+        stage.browser.run("return document.querySelector('#talk .name').textContent"),
+        "server"
+    );
+    stage.assert_console_is_clean();
+}
+
+#[test]
 fn title_counts_what_came_while_nobody_looked() {
     let Some(stage) = Stage::set("title_counts_what_came_while_nobody_looked") else { return };
     let (anna, bob) = (&stage.browser, stage.another());

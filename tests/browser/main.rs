@@ -6,6 +6,7 @@
 mod chat;
 mod process;
 mod webdriver;
+mod ws4redis;
 
 use process::Process;
 use std::io::Write;

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::harness::{Client, eventually};
 use crate::program::{Directory, Program, binary, landline, run};
 
-const FLAGS: [&str; 17] = [
+const FLAGS: [&str; 18] = [
     "--host",
     "--port",
     "--ws-max-size",
@@ -16,6 +16,7 @@ const FLAGS: [&str; 17] = [
     "--ws-ping-timeout",
     "--origin",
     "--allowed-host",
+    "--publish-key",
     "--limit-concurrency",
     "--limit-per-address",
     "--max-body-size",
@@ -46,7 +47,7 @@ fn help_names_flags_variables_and_exit_codes() {
         assert!(ended.stdout.contains(part), "{part}");
     }
     let serve = run(&["serve", "--help"]);
-    assert!(FLAGS[..15].iter().all(|flag| serve.stdout.contains(flag)), "{}", serve.stdout);
+    assert!(FLAGS[..16].iter().all(|flag| serve.stdout.contains(flag)), "{}", serve.stdout);
 }
 
 #[test]

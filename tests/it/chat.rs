@@ -248,24 +248,13 @@ fn a_wrong_room_is_refused_on_the_page_and_the_socket() {
         let reply = program.connect().get(&format!("/chat/{room}/"));
         assert_eq!((reply.status, reply.text()), (400, text.as_str()));
     }
-    for (room, status) in [
-        ("..", 400),
-        ("%2e%2e", 400),
-        (".", 400),
-        ("..%2f..%2fetc", 400),
-        ("a%5Cb", 400),
-        ("a%0Ab", 400),
-        ("a%7Fb", 400),
-        ("%FF", 400),
-        ("a%2Fb", 404),
-        ("a/b", 404),
-        ("", 404),
-    ] {
-        assert_eq!(refusal(&program, &format!("/ws/chat/{room}/")).0, status, "{room}");
-        if !room.is_empty() {
-            let reply = program.connect().get(&format!("/chat/{room}/"));
-            assert_eq!(reply.status, status, "{room}");
-        }
+    for room in ["..", "%2e%2e", ".", "..%2f..%2fetc", "a%5Cb", "a%0Ab", "a%7Fb", "%FF"] {
+        assert_eq!(refusal(&program, &format!("/ws/chat/{room}/")).0, 400, "{room}");
+        assert_eq!(program.connect().get(&format!("/chat/{room}/")).status, 400, "{room}");
+    }
+    // A slash makes it another path.
+    for room in ["a%2Fb", "a/b"] {
+        assert_eq!(program.connect().get(&format!("/chat/{room}/")).status, 404, "{room}");
     }
     let mut longest = Chatter::guest(&program, &"x".repeat(100));
     longest.say("x");

@@ -73,7 +73,9 @@ fn group_messages_reach_consumers_or_go_straight_to_clients() {
     let (server, told) = rooms(&hub);
     let (mut anna, mut bert) = (guest(&server, "/%E8%8C%B6?as=anna"), guest(&server, "/%E8%8C%B6"));
     let mut direct = guest(&server, "/%E8%8C%B6?as=direct");
-    assert_eq!(hub.group("茶").presence().users().len(), 1);
+    eventually("the one with a name is present", || {
+        hub.group("茶").presence().users().iter().map(|user| user.name()).eq(["anna"])
+    });
     anna.send_text("hello");
     assert_eq!(bert.expect_text(), "茶 1: Some(\"hello\")");
     assert_eq!(direct.expect_text(), "hello");
@@ -89,6 +91,7 @@ fn group_messages_reach_consumers_or_go_straight_to_clients() {
     bert.send_frame(0x89, b"?");
     assert_eq!(bert.next_frame(), Frame { first: 0x8a, payload: b"?".to_vec() }, "nothing before");
     bert.say_goodbye();
+    assert_eq!(direct.expect_text(), "somebody has left");
     direct.say_goodbye();
     eventually("all memberships have ended", || hub.is_empty() && hub.group_names().is_empty());
 }

@@ -29,6 +29,9 @@ fn every_route_has_its_status_and_type() {
         ("/static/landline.js", 200, "text/javascript; charset=utf-8"),
         ("/static/line.js", 200, "text/javascript; charset=utf-8"),
         ("/static/chat.js", 200, "text/javascript; charset=utf-8"),
+        ("/static/ws4redis.js", 200, "text/javascript; charset=utf-8"),
+        ("/ws/chatroom/", 426, TEXT),
+        ("/ws/", 404, TEXT),
         ("/static/landline.css", 200, "text/css; charset=utf-8"),
         ("/static/chat.css", 200, "text/css; charset=utf-8"),
         ("/static/landline.svg", 200, "image/svg+xml"),
@@ -150,6 +153,20 @@ fn echo_answers_all_in_order_and_in_kind() {
     client.send_close(1000, "bye");
     assert_eq!(client.expect_close(), (1000, "bye".to_owned()));
     client.expect_end();
+}
+
+#[test]
+fn facilities_take_listeners_and_deny_publishing() {
+    let program = Program::serve(&[]);
+    for path in ["/ws/chatroom/", "/ws/chat/", "/ws/a/b?subscribe-broadcast&echo"] {
+        let mut client = program.websocket(path);
+        client.send_text("hello");
+        assert_eq!(client.answer_close().0, 1008, "{path}");
+    }
+    for flag in ["publish-broadcast", "publish-user", "subscribe-user"] {
+        let head = crate::harness::Client::handshake_head(&format!("/ws/chatroom/?{flag}"));
+        assert_eq!(program.connect().ask(head).status, 403, "{flag}");
+    }
 }
 
 #[test]

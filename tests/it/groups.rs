@@ -1,6 +1,7 @@
 //! Groups: who gets what, in which order, and how memberships end.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use landline::{
@@ -118,6 +119,50 @@ fn a_message_to_one_comes_behind_what_was_published_before() {
         assert_eq!(clients[1].expect_text(), number.to_string());
     }
     assert_eq!(hub.send_to(0, "x").unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[test]
+fn whoever_has_the_answer_of_the_handshake_is_a_member() {
+    let hub = Hub::new();
+    let server = rooms(Config::default(), &hub);
+    for number in 1..=200 {
+        let mut client = server.websocket("/a");
+        assert_eq!(hub.group("a").send("hello").unwrap().members(), 1, "client {number}");
+        assert_eq!(client.expect_text(), "hello");
+        client.say_goodbye();
+        eventually("it has left", || hub.group("a").is_empty());
+    }
+}
+
+#[test]
+fn joining_again_loses_nothing_that_is_on_its_way() {
+    const MESSAGES: usize = 3000;
+    let hub = Hub::new();
+    let is_done = Arc::new(AtomicBool::new(false));
+    let (told, ready) = tell();
+    let handler = {
+        let is_done = Arc::clone(&is_done);
+        move |_: &Request, ws: &WebSocket| {
+            ws.join("a")?;
+            told.send(()).unwrap();
+            while !is_done.load(Relaxed) {
+                ws.join("a")?;
+            }
+            ws.wait().map(drop)
+        }
+    };
+    let builder = Server::builder().hub(hub.clone()).route("/", require_websocket(handler));
+    let server = Running::start(builder);
+    let mut client = server.websocket("/");
+    ready.next();
+    let sent: Vec<_> =
+        (0..MESSAGES).map(|number| hub.group("a").send(number.to_string()).unwrap()).collect();
+    let gone: usize = sent.iter().map(|delivery| delivery.wait().gone).sum();
+    is_done.store(true, Relaxed);
+    assert_eq!(gone, 0);
+    for number in 0..MESSAGES {
+        assert_eq!(client.expect_text(), number.to_string());
+    }
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! The server from outside: real sockets, raw bytes, real processes. One module an ability.
 
-mod flood;
-mod groups;
 mod harness;
 mod logbook;
 #[cfg(feature = "cli")]
@@ -18,6 +16,9 @@ mod consumer;
 mod consumer_groups;
 #[cfg(feature = "cli")]
 mod demo;
+mod facility;
+mod flood;
+mod groups;
 mod handshake;
 mod heartbeat;
 mod http;
@@ -33,6 +34,10 @@ mod messages;
 mod overflow;
 mod presence;
 mod protocol;
+mod publish;
+#[cfg(feature = "cli")]
+mod publish_key;
+mod publisher;
 mod routes;
 mod security;
 mod smoke;

@@ -9,13 +9,13 @@ use crate::counts::{alone, routes};
 use crate::harness::{Client, Running, eventually};
 
 /// Every descriptor is taken; gives the limit back when dropped.
-struct Exhausted {
+pub(crate) struct Exhausted {
     limit: Rlimit,
     fillers: Vec<File>,
 }
 
 impl Exhausted {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let limit = getrlimit(Resource::Nofile);
         let mut fillers: Vec<File> = (0..50).map(|_| open().expect("a free descriptor")).collect();
         let next = fillers[49].as_raw_fd() as u64 + 1;

@@ -10,4 +10,5 @@ mod harness;
 mod counts;
 mod descriptors;
 mod floods;
+mod inboxes;
 mod leftovers;

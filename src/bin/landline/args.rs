@@ -13,7 +13,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::exit::{Exit, say};
 use crate::settings::default_text;
-use crate::values::{Host, host, host_name, port, seconds, size};
+use crate::values::{Host, Secret, host, host_name, port, seconds, secret, size};
 
 /// A synchronous WebSocket and HTTP server. Without a command it serves its demo.
 #[derive(Debug, Parser)]
@@ -75,6 +75,12 @@ pub(crate) struct ServeArgs {
     #[arg(value_name = "NAME", value_parser = host_name, value_delimiter = ',')]
     pub(crate) allowed_host: Vec<String>,
 
+    /// Key that publishing by HTTP needs, 16 characters or more; safer in the environment, where
+    /// other users of the machine do not see it
+    #[arg(long, env = "LANDLINE_PUBLISH_KEY", help_heading = "Access", hide_env_values = true)]
+    #[arg(value_name = "KEY", value_parser = secret)]
+    pub(crate) publish_key: Option<Secret>,
+
     /// Most open connections, WebSockets included; others are answered 503
     #[arg(long, env = "LANDLINE_LIMIT_CONCURRENCY", help_heading = "Limits")]
     #[arg(value_name = "N", value_parser = size)]
@@ -107,7 +113,7 @@ pub(crate) struct ServeArgs {
 
     /// Directory whose files replace the built-in pages of the same name (index.html, base.html,
     /// echo.html, echo_once.html, connection.html, rooms.html, chat.html, landline.css, chat.css,
-    /// landline.js, line.js, chat.js, landline.svg)
+    /// landline.js, line.js, chat.js, ws4redis.js, landline.svg)
     #[arg(long, env = "LANDLINE_TEMPLATES", help_heading = "Pages", value_name = "DIR")]
     pub(crate) templates: Option<PathBuf>,
 

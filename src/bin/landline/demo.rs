@@ -1,7 +1,9 @@
-//! The routes of the demo: two echoes and a chat, their pages, and a page that leads to them.
+//! The routes of the demo: two echoes and a chat, their pages, a page that leads to them, and
+//! facilities.
 
 use landline::{
-    Builder, Hub, Request, Response, Result, WebSocket, accept_websocket, get, require_websocket,
+    Builder, Hub, Request, Response, Result, WebSocket, accept_websocket, facility, get,
+    require_websocket,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -27,7 +29,8 @@ pub(crate) fn routes(builder: Builder, pages: Pages) -> Builder {
         }
         builder = builder.route(format!("/static/{name}"), get(serve(file)));
     }
-    builder
+    // Behind every other route below /ws/. Clients listen here; publishing is for the server.
+    builder.route("/ws/<path:facility>/", facility())
 }
 
 /// What the templates may show.

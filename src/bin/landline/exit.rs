@@ -34,7 +34,9 @@ impl Exit {
     fn meaning(self) -> &'static str {
         match self {
             Self::Ok => "stopped in good order",
-            Self::Config => "a setting is wrong: an origin, the template directory, a template",
+            Self::Config => {
+                "a setting is wrong: an origin, the publish key, the template directory, a template"
+            }
             Self::Usage => "wrong flags",
             Self::Bind => "cannot listen on an address",
             Self::Io => "the operating system refused something the server needs",

@@ -5,17 +5,20 @@ mod banner;
 mod chat;
 mod demo;
 mod exit;
+mod listen;
 mod logging;
 mod pages;
+mod publish;
 mod settings;
 mod signals;
 mod values;
 
 use std::process::ExitCode;
 
-use landline::{Builder, Server};
+use landline::Server;
 
 use exit::{Exit, Failure};
+use listen::listen;
 use pages::Pages;
 use settings::Settings;
 
@@ -35,23 +38,11 @@ fn serve(settings: Settings) -> Result<(), Failure> {
         log::warn!("{}", error.chain());
     }
     let pages = Pages::load(settings.templates.as_deref())?;
-    let server = listen(demo::routes(Server::builder(), pages), settings)?;
+    let publishing = settings.publishing.clone();
+    let builder = publishing.routes(demo::routes(Server::builder(), pages));
+    let server = listen(builder, settings)?;
     signals::watch(server.handle())?;
-    banner::print(&server);
+    log::info!("publishing by HTTP: {}", publishing.words());
+    banner::print(&server, &publishing);
     Ok(server.run()?)
-}
-
-fn listen(mut builder: Builder, settings: Settings) -> Result<Server, Failure> {
-    if let Some(names) = settings.allowed_hosts {
-        builder = builder.allowed_hosts(names);
-    }
-    let builder = builder.config(settings.config).origins(settings.origins);
-    let mut addresses = settings.hosts.iter().map(|host| host.with_port(settings.port));
-    // Proof: settings put the default host into an empty list.
-    let first = addresses.next().expect("settings name a host or take the default");
-    let server = addresses.try_fold(builder.bind(first)?, Server::bind)?;
-    for host in settings.hosts.iter().filter(|host| host.is_public()) {
-        log::info!("other machines can reach {host}; the demo echoes and chats, and keeps nothing");
-    }
-    Ok(server)
 }

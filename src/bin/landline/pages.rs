@@ -23,10 +23,12 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
 /// Files that are served as they are: name, content type, what is built in.
-const FILES: [(&str, &str, &[u8]); 6] = [
+const FILES: [(&str, &str, &[u8]); 7] = [
     ("landline.js", SCRIPT, include_bytes!("../../../templates/landline.js")),
     ("line.js", SCRIPT, include_bytes!("../../../templates/line.js")),
     ("chat.js", SCRIPT, include_bytes!("../../../templates/chat.js")),
+    // What pages of django-websocket-redis use to connect.
+    ("ws4redis.js", SCRIPT, include_bytes!("../../../templates/ws4redis.js")),
     ("landline.css", STYLE, include_bytes!("../../../templates/landline.css")),
     ("chat.css", STYLE, include_bytes!("../../../templates/chat.css")),
     (ICON, "image/svg+xml", include_bytes!("../../../templates/landline.svg")),

@@ -13,6 +13,7 @@ use landline::{Config, Origins, Result};
 use log::LevelFilter;
 
 use crate::args::{LogLevel, ServeArgs};
+use crate::publish::Publishing;
 use crate::values::Host;
 
 const HOST: Host = Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -31,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) origins: Origins,
     /// `None` leaves the library's rule: loopback names on a loopback address, else every name.
     pub(crate) allowed_hosts: Option<Vec<String>>,
+    pub(crate) publishing: Publishing,
     pub(crate) templates: Option<PathBuf>,
     pub(crate) log_level: LevelFilter,
     pub(crate) access_log: bool,
@@ -40,12 +42,15 @@ impl Settings {
     /// Fills in what was not said.
     ///
     /// # Errors
-    /// `Config`: a value that only the library can judge, an origin, is wrong.
+    /// `Config`: a value that only the library can judge, an origin or the publish key, is wrong.
     pub(crate) fn new(said: ServeArgs) -> Result<Self> {
+        let config = config(&said);
+        let hosts = if said.host.is_empty() { vec![HOST] } else { said.host };
         Ok(Self {
-            config: config(&said),
+            config,
             origins: origins(&said.origin)?,
-            hosts: if said.host.is_empty() { vec![HOST] } else { said.host },
+            publishing: Publishing::new(said.publish_key.as_ref(), &hosts)?,
+            hosts,
             port: said.port.unwrap_or(PORT),
             allowed_hosts: (!said.allowed_host.is_empty()).then_some(said.allowed_host),
             templates: said.templates,
@@ -67,6 +72,7 @@ pub(crate) fn default_text(id: &str) -> Option<String> {
         "ws_ping_interval" => seconds_or_off(config.ping_interval()),
         "ws_ping_timeout" => seconds_or_off(config.ping_timeout()),
         "origin" => "the server's own pages only".into(),
+        "publish_key" => "none: open on loopback addresses, closed on others".into(),
         "allowed_host" => "any, but on loopback addresses only its own names".into(),
         "limit_concurrency" => "what this host can hold".into(),
         "limit_per_address" => "no limit, as is right behind a proxy".into(),

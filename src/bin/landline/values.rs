@@ -69,6 +69,28 @@ pub(crate) fn host_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// A text that is never shown, not in a log and not in an error.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Takes any text: an error of this parser would be printed with the text, so what is wrong with
+/// it is found where it is used.
+pub(crate) fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret(text.to_owned()))
+}
+
 /// Reads a port.
 pub(crate) fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| "give a number from 0 to 65535".into())
@@ -132,6 +154,11 @@ mod tests {
         for wrong in ["", "0", "-1", "1.5", "1k", "99999999999999999999999"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        assert!(!format!("{:?}", secret("hush")).contains("hush"));
     }
 
     #[test]

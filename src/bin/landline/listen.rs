@@ -1,0 +1,26 @@
+//! From settings and routes to a server that listens.
+
+use landline::{Builder, Server};
+
+use crate::exit::Failure;
+use crate::settings::Settings;
+
+/// Binds every address.
+///
+/// # Errors
+/// An address that cannot be bound; a publish that would be open to other machines.
+pub(crate) fn listen(mut builder: Builder, settings: Settings) -> Result<Server, Failure> {
+    if let Some(names) = settings.allowed_hosts {
+        builder = builder.allowed_hosts(names);
+    }
+    let builder = builder.config(settings.config).origins(settings.origins);
+    let mut addresses = settings.hosts.iter().map(|host| host.with_port(settings.port));
+    // Proof: settings put the default host into an empty list.
+    let first = addresses.next().expect("settings name a host or take the default");
+    let server = addresses.try_fold(builder.bind(first)?, Server::bind)?;
+    for host in settings.hosts.iter().filter(|host| host.is_public()) {
+        log::info!("other machines can reach {host}; the demo echoes and chats, and keeps nothing");
+    }
+    settings.publishing.check(&server.local_addrs())?;
+    Ok(server)
+}

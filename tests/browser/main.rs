@@ -3,6 +3,7 @@
 //! Needs Debian's `chromium` and `chromium-driver`; `LANDLINE_SKIP_BROWSER=1` leaves these tests
 //! out. `LANDLINE_BIN` names another program to test than the one that was just built.
 
+mod chat;
 mod process;
 mod webdriver;
 mod ws4redis;
@@ -60,6 +61,11 @@ struct Server {
 impl Server {
     /// Serves on `port`, or on one that the system picks when it is 0.
     fn start(port: u16) -> Self {
+        Self::start_with(port, &[])
+    }
+
+    /// The same with further arguments.
+    fn start_with(port: u16, args: &[&str]) -> Self {
         let program = std::env::var_os("LANDLINE_BIN")
             .unwrap_or_else(|| env!("CARGO_BIN_EXE_landline").into());
         let mut command = Command::new(program);
@@ -69,7 +75,7 @@ impl Server {
                 command.env_remove(name);
             }
         }
-        command.args(["serve", "--port", &port.to_string()]);
+        command.args(["serve", "--port", &port.to_string()]).args(args);
         let (process, port) = Process::start(command, port_in);
         Self { port, process }
     }
@@ -92,10 +98,10 @@ fn assert_shown_as_text(browser: &Browser, id: &str, text: &str) {
 }
 
 #[test]
-fn overview_leads_to_both_pages() {
-    let Some(stage) = Stage::set("overview_leads_to_both_pages") else { return };
+fn overview_leads_to_every_page() {
+    let Some(stage) = Stage::set("overview_leads_to_every_page") else { return };
     let browser = stage.open("/");
-    for (path, page) in [("/index/", "echo-once"), ("/index2/", "echo")] {
+    for (path, page) in [("/index/", "echo-once"), ("/index2/", "echo"), ("/chat/", "rooms")] {
         stage.open("/");
         browser.run(&format!("document.querySelector('main a[href=\"{path}\"]').click()"));
         browser.until(

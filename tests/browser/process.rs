@@ -47,6 +47,11 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// Stops the program as it is (SIGSTOP); only killing it ends that.
+    pub(crate) fn suspend(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).expect("the program still runs");
+    }
+
     /// Asks the program to end (SIGTERM) and waits until it has.
     #[track_caller]
     pub(crate) fn terminate(&mut self) {
@@ -111,6 +116,62 @@ fn read_lines(output: impl Read + Send + 'static) -> Receiver<String> {
         }
     });
     lines
+}
+
+/// A process and all that came from it, stopped until this is dropped.
+pub(crate) struct Suspended {
+    processes: Vec<Pid>,
+}
+
+impl Suspended {
+    /// Stops the whole tree below a process that a test has started.
+    pub(crate) fn tree(root: Pid) -> Self {
+        let mut suspended = Self { processes: vec![root] };
+        let mut next = 0;
+        // Parents first: what is stopped has no further children.
+        while let Some(&process) = suspended.processes.get(next) {
+            // One that has just ended needs no stopping.
+            let _ = kill_process(process, Signal::STOP);
+            suspended.processes.extend(children_of(process));
+            next += 1;
+        }
+        suspended
+    }
+
+    /// How many processes are stopped, as the kernel says.
+    pub(crate) fn count(&self) -> usize {
+        let stat = |process: &&Pid| stat_of(process.as_raw_pid()).map(|(_, state)| state);
+        self.processes.iter().filter(|process| stat(process) == Some('T')).count()
+    }
+}
+
+impl Drop for Suspended {
+    fn drop(&mut self) {
+        for process in &self.processes {
+            let _ = kill_process(*process, Signal::CONT);
+        }
+    }
+}
+
+fn children_of(parent: Pid) -> Vec<Pid> {
+    let processes = std::fs::read_dir("/proc").expect("Linux").flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let children = numbers.filter(|process| {
+        stat_of(*process).is_some_and(|(its_parent, _)| its_parent == parent.as_raw_pid())
+    });
+    children.filter_map(Pid::from_raw).collect()
+}
+
+/// The parent and the state of a process.
+///
+/// # Source
+/// proc(5), `/proc/pid/stat`
+fn stat_of(process: i32) -> Option<(i32, char)> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name before them may hold anything.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let state = fields.next()?.chars().next()?;
+    Some((fields.next()?.parse().ok()?, state))
 }
 
 /// The program `name` on the search path.

@@ -3,7 +3,7 @@
 //! Only what the pages' tests need. Elements are named by their id; text is read as `textContent`,
 //! so that what a page hides can be seen as well.
 
-use crate::process::{Process, find_program, until};
+use crate::process::{Process, Suspended, find_program, until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -133,6 +133,24 @@ impl Browser {
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": true });
         let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size });
         self.ask("goog/cdp/execute", &command);
+    }
+
+    /// Puts the window away, as a person does who looks at something else.
+    #[track_caller]
+    pub(crate) fn put_away(&self) {
+        self.ask("window/minimize", &json!({}));
+    }
+
+    /// Brings the window back.
+    #[track_caller]
+    pub(crate) fn bring_back(&self) {
+        self.ask("window/rect", &json!({ "width": 1000, "height": 900 }));
+    }
+
+    /// Stops every process of the browser until the result is dropped, which has to be before the
+    /// browser.
+    pub(crate) fn suspend(&self) -> Suspended {
+        Suspended::tree(self.process_id.and_then(Pid::from_raw).expect("the driver names it"))
     }
 
     #[track_caller]

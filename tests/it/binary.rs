@@ -223,7 +223,7 @@ fn the_first_words_say_where_and_how() {
     for part in [
         &format!("http://{address}/\n") as &str,
         concat!("Landline ", env!("CARGO_PKG_VERSION")),
-        "/  /index/  /index2/  /echo?message=hello",
+        "/  /index/  /index2/  /chat/  /echo?message=hello",
         "up to 7",
         "Ctrl+C",
     ] {

@@ -21,11 +21,19 @@ fn every_route_has_its_status_and_type() {
         ("/echo?message=", 200, TEXT),
         ("/echo?message=hello", 200, TEXT),
         ("/echo_once", 426, TEXT),
+        ("/chat/", 200, HTML),
+        ("/chat", 200, HTML),
+        ("/chat/lobby/", 200, HTML),
+        ("/chat/lobby", 200, HTML),
+        ("/ws/chat/lobby/", 426, TEXT),
         ("/static/landline.js", 200, "text/javascript; charset=utf-8"),
+        ("/static/line.js", 200, "text/javascript; charset=utf-8"),
+        ("/static/chat.js", 200, "text/javascript; charset=utf-8"),
         ("/static/ws4redis.js", 200, "text/javascript; charset=utf-8"),
         ("/ws/chatroom/", 426, TEXT),
         ("/ws/", 404, TEXT),
         ("/static/landline.css", 200, "text/css; charset=utf-8"),
+        ("/static/chat.css", 200, "text/css; charset=utf-8"),
         ("/static/landline.svg", 200, "image/svg+xml"),
         ("/favicon.ico", 200, "image/svg+xml"),
         ("/static/", 404, TEXT),
@@ -46,7 +54,7 @@ fn pages_guard_themselves() {
     let mut client = program.connect();
     let policy = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; \
                   base-uri 'none'; object-src 'none'; frame-ancestors 'none'; form-action 'self'";
-    for path in ["/", "/index/", "/index2/", "/echo"] {
+    for path in ["/", "/index/", "/index2/", "/echo", "/chat/", "/chat/lobby/"] {
         let reply = client.get(path);
         assert_eq!(reply.header("content-security-policy"), Some(policy), "{path}");
         assert_eq!(reply.header("referrer-policy"), Some("no-referrer"), "{path}");
@@ -63,9 +71,9 @@ fn pages_name_the_version_and_the_address_asked_for() {
     assert!(reply.text().contains(&format!("<code id=\"address\">{host}</code>")));
     let version = concat!("<span id=\"version\">", env!("CARGO_PKG_VERSION"), "</span>");
     assert!(reply.text().contains(version));
-    assert!(
-        reply.text().contains("href=\"/index/\"") && reply.text().contains("href=\"/index2/\"")
-    );
+    for path in ["/index/", "/index2/", "/chat/"] {
+        assert!(reply.text().contains(&format!("class=\"card door\" href=\"{path}\"")), "{path}");
+    }
 }
 
 #[test]
@@ -101,7 +109,8 @@ fn echo_by_http_gives_back_text_as_text() {
 fn only_get_and_head_are_served() {
     let program = Program::serve(&[]);
     let mut client = program.connect();
-    for path in ["/", "/index/", "/index2/", "/echo", "/static/landline.js", "/favicon.ico"] {
+    let pages = ["/", "/index/", "/index2/", "/echo", "/chat/", "/chat/lobby/"];
+    for path in pages.into_iter().chain(["/static/landline.js", "/favicon.ico"]) {
         let get = client.get(path);
         client.send(format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         let head = client.reply_to("HEAD");

@@ -9,6 +9,8 @@ mod api;
 mod backpressure;
 #[cfg(feature = "cli")]
 mod binary;
+#[cfg(feature = "cli")]
+mod chat;
 mod close;
 mod consumer;
 mod consumer_groups;

@@ -112,7 +112,8 @@ pub(crate) struct ServeArgs {
     pub(crate) timeout_graceful_shutdown: Option<Duration>,
 
     /// Directory whose files replace the built-in pages of the same name (index.html, base.html,
-    /// echo.html, echo_once.html, connection.html, landline.css, landline.js, landline.svg)
+    /// echo.html, echo_once.html, connection.html, rooms.html, chat.html, landline.css, chat.css,
+    /// landline.js, line.js, chat.js, ws4redis.js, landline.svg)
     #[arg(long, env = "LANDLINE_TEMPLATES", help_heading = "Pages", value_name = "DIR")]
     pub(crate) templates: Option<PathBuf>,
 
@@ -242,6 +243,17 @@ mod tests {
             let flag = arg.get_long().expect("a long name");
             assert!(arg.get_help().is_some(), "{flag}");
             assert_eq!(arg.get_env(), Some(OsStr::new(&variable_of(flag))), "{flag}");
+        }
+    }
+
+    #[test]
+    fn every_page_is_named_in_the_help() {
+        let command = ServeArgs::augment_args(clap::Command::new("test"));
+        let templates = command.get_arguments().find(|arg| arg.get_id() == "templates");
+        let help = templates.and_then(|arg| arg.get_help()).expect("a help").to_string();
+        let words: Vec<_> = help.split([' ', ',', '(', ')', '\n']).collect();
+        for name in crate::pages::names() {
+            assert!(words.contains(&name), "{name} is missing in: {help}");
         }
     }
 

@@ -23,7 +23,7 @@ fn text(server: &Server, publishing: &Publishing) -> Result<String, std::fmt::Er
         writeln!(text, "  {label:<14}http://{address}/{everywhere}")?;
         label = "";
     }
-    writeln!(text, "  {:<14}/  /index/  /index2/  /echo?message=hello", "Open")?;
+    writeln!(text, "  {:<14}/  /index/  /index2/  /chat/  /echo?message=hello", "Open")?;
     writeln!(text, "  {:<14}/api/publish  /send/?message=hello", "Publish")?;
     writeln!(text, "  {:<14}{}", "", publishing.words())?;
     writeln!(text, "  {:<14}up to {}", "Connections", server.max_connections())?;

@@ -1,29 +1,36 @@
-//! The routes of the demo: two echoes, their pages, a page that leads to both, and facilities.
+//! The routes of the demo: two echoes and a chat, their pages, a page that leads to them, and
+//! facilities.
 
 use landline::{
-    Builder, Request, Response, Result, WebSocket, accept_websocket, facility, get,
+    Builder, Hub, Request, Response, Result, WebSocket, accept_websocket, facility, get,
     require_websocket,
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::pages::{Pages, StaticFile, guarded};
+use crate::chat;
+use crate::pages::{ICON, Pages, StaticFile, guarded};
 
 /// Adds the demo to a server.
 pub(crate) fn routes(builder: Builder, pages: Pages) -> Builder {
-    builder
+    let hub = Hub::builder().announce(chat::announce).build();
+    let mut builder = builder
+        .hub(hub)
         .templates(pages.templates)
-        .route("/", get(|request: &Request| page(request, "index.html")))
-        .route("/index/", get(|request: &Request| page(request, "echo_once.html")))
-        .route("/index2/", get(|request: &Request| page(request, "echo.html")))
+        .route("/", get(|request: &Request| page(request, "index.html", json!({}))))
+        .route("/index/", get(|request: &Request| page(request, "echo_once.html", json!({}))))
+        .route("/index2/", get(|request: &Request| page(request, "echo.html", json!({}))))
         .route("/echo_once", require_websocket(echo_once))
-        .route("/echo", get(accept_websocket(echo)))
-        .route("/static/landline.js", get(serve(pages.script)))
-        .route("/static/ws4redis.js", get(serve(pages.ws4redis)))
-        .route("/static/landline.css", get(serve(pages.style)))
-        .route("/static/landline.svg", get(serve(pages.icon.clone())))
-        .route("/favicon.ico", get(serve(pages.icon)))
-        // Behind every other route below /ws/. Clients listen here; publishing is for the server.
-        .route("/ws/<path:facility>/", facility())
+        .route("/echo", get(accept_websocket(echo)));
+    builder = chat::routes(builder);
+    for (name, file) in pages.files {
+        if name == ICON {
+            builder = builder.route("/favicon.ico", get(serve(file.clone())));
+        }
+        builder = builder.route(format!("/static/{name}"), get(serve(file)));
+    }
+    // Behind every other route below /ws/. Clients listen here; publishing is for the server.
+    builder.route("/ws/<path:facility>/", facility())
 }
 
 /// What the templates may show.
@@ -32,10 +39,15 @@ struct Values<'a> {
     version: &'static str,
     /// Host and port as the browser knows them.
     address: &'a str,
+    /// What only this page shows.
+    #[serde(flatten)]
+    own: Value,
 }
 
-fn page(request: &Request, template: &str) -> Result<Response> {
-    let values = Values { version: env!("CARGO_PKG_VERSION"), address: request.host() };
+/// Answers with a page that is filled with `own` values, an object, besides those of all pages.
+pub(crate) fn page(request: &Request, template: &str, own: Value) -> Result<Response> {
+    let version = env!("CARGO_PKG_VERSION");
+    let values = Values { version, address: request.host(), own };
     Ok(guarded(request.render(template, values)?))
 }
 
@@ -56,7 +68,7 @@ fn echo(request: &Request) -> Result<Response> {
     let Some(ws) = request.websocket() else {
         return match request.query("message") {
             Some(message) => Ok(Response::text(message)),
-            None => page(request, "echo.html"),
+            None => page(request, "echo.html", json!({})),
         };
     };
     for message in ws {

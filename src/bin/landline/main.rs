@@ -2,6 +2,7 @@
 
 mod args;
 mod banner;
+mod chat;
 mod demo;
 mod exit;
 mod listen;

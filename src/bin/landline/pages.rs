@@ -9,13 +9,33 @@ use landline::{Response, Templates};
 
 use crate::exit::{Exit, Failure};
 
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 7] = [
     ("base.html", include_str!("../../../templates/base.html")),
     ("connection.html", include_str!("../../../templates/connection.html")),
     ("index.html", include_str!("../../../templates/index.html")),
     ("echo_once.html", include_str!("../../../templates/echo_once.html")),
     ("echo.html", include_str!("../../../templates/echo.html")),
+    ("rooms.html", include_str!("../../../templates/rooms.html")),
+    ("chat.html", include_str!("../../../templates/chat.html")),
 ];
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+
+/// Files that are served as they are: name, content type, what is built in.
+const FILES: [(&str, &str, &[u8]); 7] = [
+    ("landline.js", SCRIPT, include_bytes!("../../../templates/landline.js")),
+    ("line.js", SCRIPT, include_bytes!("../../../templates/line.js")),
+    ("chat.js", SCRIPT, include_bytes!("../../../templates/chat.js")),
+    // What pages of django-websocket-redis use to connect.
+    ("ws4redis.js", SCRIPT, include_bytes!("../../../templates/ws4redis.js")),
+    ("landline.css", STYLE, include_bytes!("../../../templates/landline.css")),
+    ("chat.css", STYLE, include_bytes!("../../../templates/chat.css")),
+    (ICON, "image/svg+xml", include_bytes!("../../../templates/landline.svg")),
+];
+
+/// The file that stands in the corner of a browser's tab.
+pub(crate) const ICON: &str = "landline.svg";
 
 /// Only this server's own files may act on a page, and nobody may frame it.
 const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; \
@@ -32,11 +52,8 @@ pub(crate) struct StaticFile {
 #[derive(Debug)]
 pub(crate) struct Pages {
     pub(crate) templates: Templates,
-    pub(crate) script: StaticFile,
-    /// What pages of django-websocket-redis use to connect.
-    pub(crate) ws4redis: StaticFile,
-    pub(crate) style: StaticFile,
-    pub(crate) icon: StaticFile,
+    /// By name.
+    pub(crate) files: Vec<(&'static str, StaticFile)>,
 }
 
 impl Pages {
@@ -55,20 +72,10 @@ impl Pages {
         if let Some(directory) = directory {
             templates = templates.with_directory(directory)?;
         }
-        let script = include_bytes!("../../../templates/landline.js");
-        let ws4redis = include_bytes!("../../../templates/ws4redis.js");
-        let style = include_bytes!("../../../templates/landline.css");
-        let icon = include_bytes!("../../../templates/landline.svg");
-        let file = |name, content_type, built_in: &'static [u8]| {
-            StaticFile::load(directory, name, content_type, built_in)
-        };
-        Ok(Self {
-            templates,
-            script: file("landline.js", "text/javascript; charset=utf-8", script)?,
-            ws4redis: file("ws4redis.js", "text/javascript; charset=utf-8", ws4redis)?,
-            style: file("landline.css", "text/css; charset=utf-8", style)?,
-            icon: file("landline.svg", "image/svg+xml", icon)?,
-        })
+        let files = FILES.into_iter().map(|(name, content_type, built_in)| {
+            Ok((name, StaticFile::load(directory, name, content_type, built_in)?))
+        });
+        Ok(Self { templates, files: files.collect::<Result<_, Failure>>()? })
     }
 }
 
@@ -95,6 +102,13 @@ impl StaticFile {
     pub(crate) fn response(&self) -> Response {
         Response::bytes(self.content_type, &*self.data).with_header("Cache-Control", "no-cache")
     }
+}
+
+/// The names of everything a directory can replace.
+#[cfg(test)]
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let templates = TEMPLATES.iter().map(|(name, _)| *name);
+    templates.chain(FILES.iter().map(|(name, _, _)| *name))
 }
 
 /// Adds the headers of a page: what it may load, and that a new version is seen at once.

@@ -30,7 +30,7 @@ pub(crate) fn routes(builder: Builder, pages: Pages) -> Builder {
         builder = builder.route(format!("/static/{name}"), get(serve(file)));
     }
     // Behind every other route below /ws/. Clients listen here; publishing is for the server.
-    builder.route("/ws/<path:facility>/", facility())
+    builder.route("/ws/<facility>/", facility())
 }
 
 /// What the templates may show.

@@ -53,6 +53,11 @@ impl SendQueue {
         self.entries.is_empty()
     }
 
+    /// True if there is more than the handshake's answer.
+    pub(crate) fn has_frames(&self) -> bool {
+        self.entries.iter().any(|entry| !matches!(entry.kind, Kind::Answer))
+    }
+
     /// Unsent bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

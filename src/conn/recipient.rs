@@ -176,8 +176,9 @@ impl Recipient {
         lane: &Arc<Lane>,
     ) -> Queueing {
         let limit = self.conn.outbox.limit;
+        // One frame over the limit is taken where no other waits.
         let fits = |state: &SendState| {
-            state.queue.is_empty() || state.queue.cost_with(frame.len()) <= limit
+            !state.queue.has_frames() || state.queue.cost_with(frame.len()) <= limit
         };
         let mut displaced = 0;
         match lane.overflow {

@@ -301,6 +301,11 @@ impl WebSocket {
         self.conn.outbox.messages_sent()
     }
 
+    /// True if bytes are queued because the client has not taken them.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.conn.outbox.queued_bytes() > 0
+    }
+
     /// The number of this connection, as in the thread's name and the log.
     pub fn conn_id(&self) -> u64 {
         self.conn.id()

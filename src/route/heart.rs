@@ -68,7 +68,8 @@ impl<'a> Heart<'a> {
 
     fn look(&mut self) -> Result<()> {
         self.next_look = Deadline::after(self.rhythm.interval / 2);
-        let was_silent = self.ws.messages_sent() == self.sent;
+        // To a client that is behind, something is being sent all the time.
+        let was_silent = self.ws.messages_sent() == self.sent && !self.ws.is_behind();
         let is_due = was_silent && self.is_idle;
         if is_due {
             self.ws.send(self.rhythm.text.clone())?;

@@ -171,6 +171,17 @@ fn binary_stays_binary_live_and_stored() {
 }
 
 #[test]
+fn a_stored_message_over_the_queue_s_limit_comes_too() {
+    let hub = Hub::new();
+    let server = facilities(&hub);
+    let large = vec![7; 3 * 1024 * 1024];
+    hub.publisher("news").broadcast().send(&large[..]).unwrap();
+    for _ in 0..30 {
+        assert!(server.websocket("/news").expect_binary() == large);
+    }
+}
+
+#[test]
 fn names_with_separators_never_meet() {
     let hub = Hub::new();
     let server = facilities(&hub);

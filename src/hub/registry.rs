@@ -125,16 +125,18 @@ impl Registry {
             let room = self.room(name);
             let replay =
                 |encoded: &Encoded, sequence| replay(&room, &membership, encoded, sequence);
-            match room.join(&membership, replay) {
-                Joined::New => rooms.push(Arc::clone(&room)),
-                Joined::Again(old) => self.exit(&room, &old),
-                Joined::Retired => {
-                    self.remove(&room);
-                    continue;
-                }
+            let joined = room.join(&membership, replay);
+            if let Joined::Retired = joined {
+                self.remove(&room);
+                continue;
             }
             if let Some(user) = &membership.join.user {
                 self.presences.enter(room.name(), user, &membership.join.metadata);
+            }
+            match joined {
+                // The same user must not seem to be gone in between.
+                Joined::Again(old) => self.exit(&room, &old),
+                _ => rooms.push(room),
             }
             return Ok(());
         }

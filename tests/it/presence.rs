@@ -162,3 +162,23 @@ fn a_panic_of_the_announcement_ends_nothing() {
     let _anna = server.websocket("/as/anna");
     assert_eq!(watcher.expect_text(), "2 +anna");
 }
+
+#[test]
+fn a_user_that_joins_again_has_not_been_away() {
+    let hub = hub(Duration::ZERO);
+    let again = |request: &Request, ws: &WebSocket| -> Result<()> {
+        let user = request.param("user").unwrap_or_default();
+        for number in 0..500 {
+            ws.join_with("room", Join::default().user(user).metadata(json!(number)))?;
+        }
+        ws.wait().map(drop)
+    };
+    let builder = Server::builder().hub(hub.clone());
+    let server = Running::start(builder.route("/again/<user>", require_websocket(again)));
+    let mut bob = server.websocket("/again/bob");
+    assert_eq!(bob.expect_text(), "1 +bob");
+    let _anna = server.websocket("/again/anna");
+    assert_eq!(bob.expect_text(), "2 +anna");
+    let _cleo = server.websocket("/again/cleo");
+    assert_eq!(bob.expect_text(), "3 +cleo");
+}

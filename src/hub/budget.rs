@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::deadline::Deadline;
 use crate::sync::{Condvar, Mutex};
 
-/// Room for so many messages and bytes; one message larger than all bytes passes alone.
+/// Room for so many messages and bytes. The last message in may pass the limit of bytes: what is
+/// large waits no longer than what is small.
 #[derive(Debug)]
 pub(crate) struct Budget {
     used: Mutex<Used>,
@@ -39,11 +40,11 @@ impl Budget {
     /// Until there is room or the deadline has passed.
     pub(crate) fn take(self: &Arc<Self>, bytes: usize, deadline: Deadline) -> Option<Permit> {
         let mut used = self.used.lock();
-        while !self.has_room(&used, bytes) {
+        while !self.has_room(&used) {
             match deadline.instant() {
                 Some(instant) => {
                     let is_late = self.freed.wait_until(&mut used, instant).timed_out();
-                    if is_late && !self.has_room(&used, bytes) {
+                    if is_late && !self.has_room(&used) {
                         return None;
                     }
                 }
@@ -55,9 +56,8 @@ impl Budget {
         Some(Permit { budget: Arc::clone(self), bytes })
     }
 
-    fn has_room(&self, used: &Used, bytes: usize) -> bool {
-        let fits = used.messages < self.max_messages && used.bytes + bytes <= self.max_bytes;
-        used.messages == 0 || fits
+    fn has_room(&self, used: &Used) -> bool {
+        used.messages < self.max_messages && used.bytes < self.max_bytes
     }
 }
 
@@ -67,7 +67,7 @@ impl Drop for Permit {
         used.messages -= 1;
         used.bytes -= self.bytes;
         drop(used);
-        // Those who wait need room of different sizes, so all of them look.
+        // What was large makes room for many.
         self.budget.freed.notify_all();
     }
 }
@@ -85,18 +85,21 @@ mod tests {
     fn room_is_bounded_in_messages_and_bytes_and_comes_back() {
         let budget = Budget::new(2, 10);
         let one = budget.take(4, now()).unwrap();
-        assert!(budget.take(7, now()).is_none());
-        let two = budget.take(6, now()).unwrap();
+        let two = budget.take(0, now()).unwrap();
         assert!(budget.take(0, now()).is_none());
         drop(two);
-        assert!(budget.take(6, now()).is_some());
+        let two = budget.take(6, now()).unwrap();
         drop(one);
+        assert!(budget.take(4, now()).is_some());
+        drop(two);
     }
 
     #[test]
-    fn a_message_larger_than_everything_passes_alone() {
+    fn small_ones_that_never_end_do_not_keep_a_large_one_out() {
         let budget = Budget::new(2, 10);
+        let small = budget.take(9, now()).unwrap();
         let large = budget.take(1000, now()).unwrap();
+        drop(small);
         assert!(budget.take(1, now()).is_none());
         drop(large);
         assert!(budget.take(1, now()).is_some());

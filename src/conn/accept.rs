@@ -147,7 +147,9 @@ impl WebSocket {
         conn.record.mark_life(now);
         conn.record.mark_away(now);
         conn.open_outbox(Arc::clone(&pending.stream), answer);
-        conn.shared.groups.opened(Recipient::new(conn));
+        if let Some(groups) = conn.shared.groups() {
+            groups.opened(Recipient::new(conn));
+        }
         let joined = join();
         conn.flush();
         conn.receive.lock().open(conn, pending.stream, pending.early);

@@ -8,7 +8,7 @@
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use crate::sync::Mutex;
 
@@ -28,15 +28,22 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) poller: Poller,
-    pub(crate) groups: Arc<dyn Groups>,
+    /// Held by the server: a forgotten `Sender` or `Member` keeps a connection's record, and must
+    /// not keep a hub with its threads and messages.
+    groups: Weak<dyn Groups>,
     /// Connections given up because the client stopped reading.
     pub(crate) slow_clients: AtomicU64,
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, groups: Arc<dyn Groups>) -> io::Result<Self> {
+    pub(crate) fn new(config: Config, groups: Weak<dyn Groups>) -> io::Result<Self> {
         let (clock, poller) = (Clock::new(), Poller::new()?);
         Ok(Self { config, clock, poller, groups, slow_clients: AtomicU64::new(0) })
+    }
+
+    /// The hub; `None` once neither a server nor the application has it.
+    pub(crate) fn groups(&self) -> Option<Arc<dyn Groups>> {
+        self.groups.upgrade()
     }
 }
 
@@ -129,12 +136,19 @@ impl Connection {
     /// Lets go of the socket everywhere; the descriptor closes with its last user.
     pub(crate) fn release(&self) {
         if self.record.phase() == Phase::WebSocket {
-            self.shared.groups.ended(self.id);
+            self.leave_groups();
         }
         self.close_mailbox();
         self.receive.lock().release();
         self.outbox.release();
         self.stream.lock().take();
+    }
+
+    /// Ends what the connection has in the hub; again, it does nothing.
+    pub(super) fn leave_groups(&self) {
+        if let Some(groups) = self.shared.groups() {
+            groups.ended(self.id);
+        }
     }
 
     /// True while a handler blocks in `recv` and whoever wants to read must not wait for it.

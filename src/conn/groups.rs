@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::conn::recipient::Recipient;
 use crate::conn::socket::WebSocket;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// The hub, as connections know it.
 ///
@@ -110,11 +110,13 @@ impl WebSocket {
     /// is no descriptor for the inbox, as for [`wait_any`](Self::wait_any).
     pub fn join_with(&self, group: impl AsRef<str>, join: Join) -> Result<()> {
         // A bad name can still be answered by plain HTTP.
-        self.conn.shared.groups.check(group.as_ref())?;
+        let no_hub = || Error::new(ErrorKind::Closed, "the connection is over");
+        let groups = self.conn.shared.groups().ok_or_else(no_hub)?;
+        groups.check(group.as_ref())?;
         if join.is_inbox {
             self.conn.open_mailbox()?;
         }
-        self.open_with(|| self.conn.shared.groups.join(self.conn.id(), group.as_ref(), join))
+        self.open_with(|| groups.join(self.conn.id(), group.as_ref(), join))
     }
 
     /// Ends a membership; false if there was none.
@@ -124,30 +126,35 @@ impl WebSocket {
     /// # Blocking
     /// Never.
     pub fn leave(&self, group: impl AsRef<str>) -> bool {
-        self.conn.shared.groups.leave(self.conn.id(), group.as_ref())
+        let groups = self.conn.shared.groups();
+        groups.is_some_and(|groups| groups.leave(self.conn.id(), group.as_ref()))
     }
 }
 
 #[cfg(test)]
-/// A hub that nobody asks anything of.
+/// The hub of connections that have none.
 #[derive(Debug)]
-pub(crate) struct NoGroups;
+pub(crate) enum NoGroups {}
 
 #[cfg(test)]
 impl Groups for NoGroups {
-    fn opened(&self, _: Recipient) {}
+    fn opened(&self, _: Recipient) {
+        match *self {}
+    }
 
     fn check(&self, _: &str) -> Result<()> {
-        Ok(())
+        match *self {}
     }
 
     fn join(&self, _: u64, _: &str, _: Join) -> Result<()> {
-        Ok(())
+        match *self {}
     }
 
     fn leave(&self, _: u64, _: &str) -> bool {
-        false
+        match *self {}
     }
 
-    fn ended(&self, _: u64) {}
+    fn ended(&self, _: u64) {
+        match *self {}
+    }
 }

@@ -302,7 +302,7 @@ impl Connection {
     /// Tells everybody who waits for room, and the groups, that the connection has ended.
     fn is_over(&self) {
         self.outbox.room.notify_all();
-        self.shared.groups.ended(self.id());
+        self.leave_groups();
     }
 
     /// Gives a connection up: says why as far as the peer still listens, then cuts it. False if

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::ToSocketAddrs;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::config::Config;
 use crate::conn::connection::Shared;
@@ -121,7 +121,7 @@ impl Builder {
         let limit_per_address = self.config.max_connections_per_address();
         let failed =
             |error| Error::new(ErrorKind::Io, "cannot start the keeper").with_source(error);
-        let groups = Arc::clone(&self.hub.core) as Arc<dyn Groups>;
+        let groups = Arc::downgrade(&self.hub.core) as Weak<dyn Groups>;
         let shared = Arc::new(Shared::new(self.config, groups).map_err(failed)?);
         let app = App {
             router,

@@ -40,12 +40,21 @@ fn resident(name: &str) -> usize {
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
-/// Threads that a server has started, by their names.
+/// Threads that a server has started.
 pub(crate) fn server_threads() -> usize {
+    threads(&["conn-", "accept-", "keeper"])
+}
+
+/// Threads that a hub has started.
+pub(crate) fn hub_threads() -> usize {
+    threads(&["relay-", "presence"])
+}
+
+/// Threads by the beginnings of their names.
+fn threads(ours: &[&str]) -> usize {
     let tasks = fs::read_dir("/proc/self/task").unwrap();
     // A thread may end while it is looked at.
     let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
-    let ours = ["conn-", "accept-", "keeper"];
     names.filter(|name| ours.iter().any(|start| name.starts_with(start))).count()
 }
 

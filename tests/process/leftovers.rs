@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use landline::Config;
+use landline::{Config, Hub, Join, Request, Result, Server, WebSocket, require_websocket};
 
-use crate::counts::{alone, routes, server_threads, sockets};
+use crate::counts::{alone, hub_threads, routes, server_threads, sockets};
 use crate::harness::{Client, Running, eventually};
 
 /// Clients in every state, some of them refused.
@@ -85,4 +85,37 @@ fn a_server_that_never_ran_leaves_nothing_behind() {
     assert!(failed.is_err());
     eventually("the threads have ended", || server_threads() == 0);
     assert_eq!(sockets(), before);
+}
+
+/// Joins with a user's name and publishes what it receives.
+fn member(request: &Request, ws: &WebSocket) -> Result<()> {
+    ws.join_with("room", Join::default().user("anna"))?;
+    for message in ws {
+        request.hub().group("room").send(message?)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_hub_leaves_no_thread_behind() {
+    let _alone = alone();
+    eventually("the last test is over", || hub_threads() == 0);
+    let hub = Hub::builder().relays(3).build();
+    let builder = Server::builder().hub(hub.clone()).route("/", require_websocket(member));
+    let mut server = Running::start(builder);
+    assert_eq!(hub_threads(), 0, "a hub that nobody uses has no thread");
+    let mut clients: Vec<_> = (0..5).map(|_| server.websocket("/")).collect();
+    clients[0].send_text("to all");
+    clients.iter_mut().for_each(|client| assert_eq!(client.expect_text(), "to all"));
+    assert_eq!(hub_threads(), 4, "three relays and presence");
+    // What is kept of the hub keeps no thread of it.
+    let (group, members) = (hub.group("room"), hub.group("room").members());
+    let delivery = group.send("the last").unwrap();
+    server.handle.stop_now();
+    server.join().unwrap();
+    drop((server, hub, group));
+    eventually("the threads have ended", || hub_threads() == 0);
+    assert_eq!(delivery.wait().gone + delivery.wait().written, 5);
+    assert_eq!(members.len(), 5);
+    drop(clients);
 }

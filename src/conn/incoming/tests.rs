@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 
 use super::*;
@@ -24,7 +24,7 @@ fn open() -> (WebSocket, TcpStream) {
     client.set_nodelay(true).unwrap();
     let (accepted, peer) = listener.accept().unwrap();
     let stream = Arc::new(Stream::new(accepted.into(), peer));
-    let shared = Arc::new(Shared::new(Config::default(), Arc::new(NoGroups)).unwrap());
+    let shared = Arc::new(Shared::new(Config::default(), Weak::<NoGroups>::new()).unwrap());
     let conn = Arc::new(Connection::new(1, Arc::clone(&stream), shared));
     conn.open_outbox(Arc::clone(&stream), b"101".to_vec());
     conn.receive.lock().open(&conn, stream, Vec::new());

@@ -4,6 +4,7 @@
 //! returns, so that a schedule is nearly all there is to chance. It takes one or two messages
 //! before it says that it is full.
 
+use std::sync::Weak;
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair, sockopt};
@@ -155,7 +156,7 @@ fn run(send_timeout: Duration) {
 impl Scene {
     fn new(stream: Arc<Stream>, send_timeout: Duration) -> Self {
         let config = Config::default().with_outbound_bytes(LIMIT).with_send_timeout(send_timeout);
-        let shared = Arc::new(Shared::new(config, Arc::new(NoGroups)).unwrap());
+        let shared = Arc::new(Shared::new(config, Weak::<NoGroups>::new()).unwrap());
         let conn = Arc::new(Connection::new(1, Arc::clone(&stream), shared));
         let lane = Arc::new(Lane::new(one_of(POLICIES), Arc::default()));
         let answer = one_of(ANSWERS);

@@ -1,5 +1,6 @@
 //! Memberships under many schedules: connections that join, leave and end, publishers, a watcher.
 
+use std::sync::Weak;
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -70,7 +71,7 @@ impl Scene {
         let flags = SocketFlags::CLOEXEC;
         let pair = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
         let stream = Arc::new(Stream::new(pair.0, ([127, 0, 0, 1], 1).into()));
-        let shared = Shared::new(Config::default(), Arc::new(NoGroups)).unwrap();
+        let shared = Shared::new(Config::default(), Weak::<NoGroups>::new()).unwrap();
         let conn = Arc::new(Connection::new(id, stream, Arc::new(shared)));
         self.registry.open(Recipient::new(&conn));
         conn

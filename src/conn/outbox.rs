@@ -370,6 +370,9 @@ impl Connection {
         if let Err(error) = state.flush() {
             log::debug!("conn-{}: cannot send: {error}", self.id());
         }
+        if state.queue.bytes() < before {
+            self.outbox.room.notify_all();
+        }
         if state.queue.is_empty() {
             self.record.set_stuck_since(0);
         } else if state.queue.bytes() < before || self.record.stuck_since() == 0 {

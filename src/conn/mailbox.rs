@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::conn::lane::Lane;
 use crate::conn::overflow::Overflow;
 use crate::conn::receive::MESSAGE_OVERHEAD;
-use crate::conn::recipient::{Delivered, Fate};
+use crate::conn::recipient::{Delivered, Fate, UNAWAITED};
 use crate::deadline::Deadline;
 use crate::net::waker::Waker;
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -57,8 +57,9 @@ impl GroupMessage {
 ///
 /// It is full when `group_inbox_messages` wait or one more message would pass `inbox_bytes`; one
 /// message is always taken. Beyond that there is at most one message of each group that drops old
-/// ones, because the newest is never the one to go, and what was on its way when publishers with
-/// [`Overflow::Block`] learnt that it is full.
+/// ones, because the newest is never the one to go, and with [`Overflow::Block`] what was on its
+/// way when publishers learnt that it is full; what publishers that do not wait send to such a group
+/// is taken up to twice the limits.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     state: Mutex<State>,
@@ -120,12 +121,13 @@ impl Mailbox {
     /// Adds messages of one group as its policy says; `fates` gets what became of each. Wakes the
     /// handler at most once.
     ///
-    /// Never waits; a publisher that may be slowed down calls [`wait_for_room`](Self::wait_for_room)
-    /// as well. Where the policy is to close the member, nothing is taken any more and the caller
-    /// closes with 1013.
+    /// Never waits; a publisher that may be slowed down has called
+    /// [`wait_for_room`](Self::wait_for_room) before: `is_awaited`. Where the policy is to close the
+    /// member, nothing is taken any more and the caller closes with 1013.
     pub(crate) fn push(
         &self,
         lane: &Arc<Lane>,
+        is_awaited: bool,
         messages: impl IntoIterator<Item = GroupMessage>,
         fates: &mut [Fate],
     ) -> Delivered {
@@ -134,11 +136,12 @@ impl Mailbox {
             fates.fill(Fate::Gone);
             return Delivered::default();
         }
+        let was_full = self.is_over(&state);
         let mut has_displaced = false;
         for (at, message) in messages.into_iter().enumerate() {
             fates[at] = Fate::Queued;
             let letter = Letter { lane: Arc::clone(lane), message };
-            let Some(displaced) = self.add(&mut state, letter) else {
+            let Some(displaced) = self.add(&mut state, letter, is_awaited) else {
                 let missed = (fates.len() - at) as u64;
                 state.lost += missed;
                 lane.count(|counters| &counters.dropped, missed);
@@ -157,9 +160,13 @@ impl Mailbox {
             fates.iter_mut().rev().skip(waiting).for_each(|fate| *fate = Fate::Dropped);
         }
         let is_full = self.is_over(&state);
-        let is_awaited = std::mem::take(&mut state.is_awaited);
-        let waker = if is_awaited { state.waker.clone() } else { None };
+        let has_waiter = std::mem::take(&mut state.is_awaited);
+        let waker = if has_waiter { state.waker.clone() } else { None };
         drop(state);
+        if was_full && !is_full {
+            // A smaller message has taken the place of larger ones.
+            self.room.notify_all();
+        }
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -274,10 +281,12 @@ impl Mailbox {
 
     /// Adds a message; returns how many others had to go for it, or `None` if the policy is to
     /// close the member instead.
-    fn add(&self, state: &mut State, letter: Letter) -> Option<usize> {
+    fn add(&self, state: &mut State, letter: Letter, is_awaited: bool) -> Option<usize> {
         let mut displaced = 0;
+        let fits = |times| self.fits(state, letter.cost(), times);
         match letter.lane.overflow {
-            Overflow::Disconnect if !self.fits(state, letter.cost()) => return None,
+            Overflow::Disconnect if !fits(1) => return None,
+            Overflow::Block(_) if !is_awaited && !fits(UNAWAITED) => return None,
             Overflow::Disconnect | Overflow::Block(_) => state.add(letter),
             Overflow::DropOldest => {
                 displaced = self.make_room(state, &letter);
@@ -288,21 +297,23 @@ impl Mailbox {
         Some(displaced)
     }
 
-    /// True if one more message of this cost may be added.
-    fn fits(&self, state: &State, cost: usize) -> bool {
+    /// True if one more message of this cost may be added within so many times the limits.
+    fn fits(&self, state: &State, cost: usize, times: usize) -> bool {
+        let max_messages = self.message_limit.saturating_mul(times);
+        let max_bytes = self.byte_limit.saturating_mul(times);
         state.queue.is_empty()
-            || (state.queue.len() < self.message_limit && state.bytes + cost <= self.byte_limit)
+            || (state.queue.len() < max_messages && state.bytes + cost <= max_bytes)
     }
 
     /// True if not even the smallest message may be added.
     fn is_over(&self, state: &State) -> bool {
-        !self.fits(state, MESSAGE_OVERHEAD)
+        !self.fits(state, MESSAGE_OVERHEAD, 1)
     }
 
     /// Drops the oldest messages of the letter's group until it fits, or until none is left.
     fn make_room(&self, state: &mut State, letter: &Letter) -> usize {
         let mut displaced = 0;
-        while !self.fits(state, letter.cost()) {
+        while !self.fits(state, letter.cost(), 1) {
             let Some(at) = state.position(&letter.lane) else { break };
             state.remove(at);
             displaced += 1;

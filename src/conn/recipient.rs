@@ -17,6 +17,11 @@ use crate::ws::Bytes;
 use crate::ws::close::{CloseFrame, close_code};
 use crate::ws::encoded::Encoded;
 
+/// How many times its limit a queue may take where publishers wait for members that are full, of
+/// messages whose publishers do not: those who wait keep it near the limit, and what comes between
+/// must not close a member that only they would wait for.
+pub(crate) const UNAWAITED: usize = 2;
+
 /// What became of one message for one member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -37,6 +42,9 @@ pub(crate) struct Parcel<'a> {
     /// All frames in one piece.
     pub(crate) joined: &'a [u8],
     pub(crate) lane: &'a Arc<Lane>,
+    /// Their publishers have waited for members that are full, so that with `Overflow::Block`
+    /// nothing else need bound what waits.
+    pub(crate) is_awaited: bool,
 }
 
 /// What a delivery came to.
@@ -67,14 +75,25 @@ impl Recipient {
     /// Sends all frames with one call to the kernel, and queues what it does not take as the
     /// group's policy says. `fates` gets what became of each; it never waits.
     pub(crate) fn deliver(&self, parcel: &Parcel<'_>, fates: &mut [Fate]) -> Delivered {
-        let conn = &*self.conn;
-        let mut state = conn.outbox.state.lock();
+        let delivered = self.deliver_now(&mut self.conn.outbox.state.lock(), parcel, fates);
+        if delivered.was_closed {
+            self.log_slow();
+        }
+        delivered
+    }
+
+    fn deliver_now(
+        &self,
+        state: &mut MutexGuard<'_, SendState>,
+        parcel: &Parcel<'_>,
+        fates: &mut [Fate],
+    ) -> Delivered {
         if state.is_shut() {
             fates.fill(Fate::Gone);
             return Delivered::default();
         }
         if !state.queue.is_empty() {
-            return self.queue_all(&mut state, parcel, 0, fates);
+            return self.queue_all(state, parcel, 0, fates);
         }
         let sent = match &state.stream {
             Some(stream) => stream.send(parcel.joined, Blocking::Never),
@@ -86,9 +105,9 @@ impl Recipient {
                 fates.fill(Fate::Written);
                 Delivered::default()
             }
-            Ok(sent) => self.queue_all(&mut state, parcel, sent, fates),
+            Ok(sent) => self.queue_all(state, parcel, sent, fates),
             Err(error) if error.kind() == IoErrorKind::WouldBlock => {
-                self.queue_all(&mut state, parcel, 0, fates)
+                self.queue_all(state, parcel, 0, fates)
             }
             Err(_) => {
                 state.fail();
@@ -103,6 +122,7 @@ impl Recipient {
     pub(crate) fn deliver_to_handler(
         &self,
         lane: &Arc<Lane>,
+        is_awaited: bool,
         messages: impl IntoIterator<Item = GroupMessage>,
         fates: &mut [Fate],
     ) -> Delivered {
@@ -112,7 +132,7 @@ impl Recipient {
             fates.fill(Fate::Gone);
             return Delivered::default();
         };
-        let delivered = mailbox.push(lane, messages, fates);
+        let delivered = mailbox.push(lane, is_awaited, messages, fates);
         if delivered.was_closed {
             self.close_busy();
         }
@@ -139,21 +159,17 @@ impl Recipient {
         let mut was_closed = false;
         let mut has_displaced = false;
         for (at, encoded) in parcel.messages.iter().enumerate().skip(first) {
-            match self.queue_one(state, encoded.frame(), parcel.lane) {
-                Queueing::Done { fate, displaced } => {
-                    fates[at] = fate;
-                    has_displaced |= displaced > 0;
-                }
-                Queueing::Overflow => {
-                    let missed = (fates.len() - at) as u64;
-                    state.lost += missed;
-                    parcel.lane.count(|counters| &counters.dropped, missed);
-                    self.close_slow(state);
-                    fates[first..].fill(Fate::Dropped);
-                    was_closed = true;
-                    break;
-                }
-            }
+            let Some(displaced) = self.queue_one(state, encoded.frame(), parcel) else {
+                let missed = (fates.len() - at) as u64;
+                state.lost += missed;
+                parcel.lane.count(|counters| &counters.dropped, missed);
+                self.close_slow(state);
+                fates[first..].fill(Fate::Dropped);
+                was_closed = true;
+                break;
+            };
+            fates[at] = Fate::Queued;
+            has_displaced |= displaced > 0;
         }
         if has_displaced {
             // The queue holds the newest of them.
@@ -168,49 +184,54 @@ impl Recipient {
         Delivered { was_closed, is_full }
     }
 
-    /// Queues one frame as the group's policy says.
+    /// Queues one frame as the group's policy says; returns how many others had to go for it, or
+    /// `None` if the policy is to close the member instead.
     fn queue_one(
         &self,
         state: &mut MutexGuard<'_, SendState>,
         frame: &Bytes,
-        lane: &Arc<Lane>,
-    ) -> Queueing {
-        let limit = self.conn.outbox.limit;
+        parcel: &Parcel<'_>,
+    ) -> Option<usize> {
+        let (limit, lane) = (self.conn.outbox.limit, parcel.lane);
         // One frame over the limit is taken where no other waits.
-        let fits = |state: &SendState| {
+        let fits = |state: &SendState, limit: usize| {
             !state.queue.has_frames() || state.queue.cost_with(frame.len()) <= limit
         };
         let mut displaced = 0;
         match lane.overflow {
             Overflow::Latest => displaced = state.queue.drop_lane(lane),
             Overflow::DropOldest => {
-                while !fits(state) && state.queue.drop_oldest(lane) {
+                while !fits(state, limit) && state.queue.drop_oldest(lane) {
                     displaced += 1;
                 }
             }
-            Overflow::Disconnect if !fits(state) => return Queueing::Overflow,
+            Overflow::Disconnect if !fits(state, limit) => return None,
+            Overflow::Block(_)
+                if !parcel.is_awaited && !fits(state, limit.saturating_mul(UNAWAITED)) =>
+            {
+                return None;
+            }
             Overflow::Disconnect | Overflow::Block(_) => {}
         }
-        let is_taken = fits(state) || matches!(lane.overflow, Overflow::Block(_));
         state.displaced(lane, displaced);
-        if is_taken {
-            state.queue_group(frame, lane, 0);
-            return Queueing::Done { fate: Fate::Queued, displaced };
-        }
-        state.lost += 1;
-        lane.count(|counters| &counters.dropped, 1);
-        Queueing::Done { fate: Fate::Dropped, displaced }
+        state.queue_group(frame, lane, 0);
+        Some(displaced)
     }
 
     /// Closes a client that does not take what is sent: it keeps the frame it has a part of and
     /// gets the reason right behind it, not behind everything it missed.
     fn close_slow(&self, state: &mut MutexGuard<'_, SendState>) {
         let conn = &self.conn;
-        log::info!("conn-{} {}: the client is too slow for its group", conn.id(), conn.peer());
         conn.shared.slow_clients.fetch_add(1, Relaxed);
         state.drop_unbegun();
         conn.queue_close(state, CloseFrame::of_server(close_code::TRY_AGAIN, "client too slow"));
         conn.outbox.room.notify_all();
+    }
+
+    /// Not with the send lock held: a logger is code of the application.
+    fn log_slow(&self) {
+        let conn = &self.conn;
+        log::info!("conn-{} {}: the client is too slow for its group", conn.id(), conn.peer());
     }
 
     /// Waits until the queue has room again; false if the deadline passed before that.
@@ -239,6 +260,8 @@ impl Recipient {
         let is_open = !state.is_shut();
         if is_open {
             self.close_slow(&mut state);
+            drop(state);
+            self.log_slow();
         }
         is_open
     }
@@ -264,16 +287,6 @@ impl Recipient {
         let unsent = self.conn.outbox.state.lock().lost;
         unsent + self.conn.mailbox().map_or(0, Mailbox::lost)
     }
-}
-
-/// What came of one frame that could not be sent at once.
-enum Queueing {
-    Done {
-        fate: Fate,
-        displaced: usize,
-    },
-    /// The policy is to close the member.
-    Overflow,
 }
 
 /// Queues the frame of which a part has gone; returns the place of the first that has not begun.

@@ -9,9 +9,10 @@ use crate::conn::overflow::Overflow;
 use crate::conn::recipient::Recipient;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
-use crate::hub::budget::Budget;
+use crate::hub::budget::{Budget, Permit};
 use crate::hub::delivery::{Delivery, Progress};
 use crate::hub::history::{MAX_STORED_BYTES, Store};
+use crate::hub::member::Membership;
 use crate::hub::name::GroupName;
 use crate::hub::presence::{Presences, Publish};
 use crate::hub::registry::Registry;
@@ -112,10 +113,15 @@ impl Core {
                     None => return Ok(Delivery::to_nobody()),
                 },
             };
-            if let Some(delivery) = self.publish_in(&room, draft, patience)? {
+            let outcome = self.publish_in(&room, draft, patience).transpose();
+            if let Some(Ok(delivery)) = outcome {
                 return Ok(delivery);
             }
+            // It is retired, or may have been made for what could not be published.
             self.registry.tidy(&room);
+            if let Some(error) = outcome {
+                return error;
+            }
         }
     }
 
@@ -137,17 +143,15 @@ impl Core {
     ) -> Result<Option<Delivery>> {
         let relays = self.relays()?;
         let bytes = draft.encoded.frame().len();
-        let window = match (&room.window, patience) {
-            (Some(window), Patience::AsThePolicySays) => {
-                self.wait_for_members(room);
-                Some(window.take(bytes, Deadline::after(RELAY_PATIENCE)).ok_or_else(too_busy)?)
-            }
-            _ => None,
+        let window = match patience {
+            Patience::AsThePolicySays => self.wait_for_members(room, bytes)?,
+            Patience::Never => None,
         };
-        let permit =
-            self.budget.take(bytes, Deadline::after(RELAY_PATIENCE)).ok_or_else(too_busy)?;
+        // A list of the members may have to be made for it alone.
+        let held = bytes + room.len() * size_of::<Arc<Membership>>();
+        let permit = self.budget.take(held, Deadline::after(RELAY_PATIENCE));
+        let permit = permit.ok_or_else(too_busy)?;
         let mut delivery = None;
-        let permits = [Some(permit), window];
         room.publish(draft, self.relay_number, |sequence, snapshot, members| {
             let used = snapshot.iter().filter(|shard| !shard.is_empty()).count();
             let progress = Progress::new(members, used);
@@ -158,7 +162,8 @@ impl Core {
                 except: draft.except,
                 is_barrier: false,
                 progress: Arc::clone(&progress),
-                _permits: permits,
+                _permit: Some(permit),
+                window,
             });
             for (relay, members) in snapshot.iter().enumerate() {
                 if !members.is_empty() {
@@ -190,7 +195,8 @@ impl Core {
             except: None,
             is_barrier: true,
             progress: Arc::clone(&progress),
-            _permits: [Some(permit), None],
+            _permit: Some(permit),
+            window: None,
         };
         let members: Shard = Arc::from([Arc::clone(&registered.membership)]);
         let job = Job { publication: Arc::new(publication), members };
@@ -198,9 +204,18 @@ impl Core {
         Ok(Delivery::new(progress))
     }
 
-    /// Waits for the full members of a room as long as its policy says, then closes them.
-    fn wait_for_members(&self, room: &Arc<Room>) {
-        let Overflow::Block(time) = room.lane.overflow else { return };
+    /// Waits for the full members of a room as long as its policy says, then closes them; does
+    /// nothing where the policy is another.
+    ///
+    /// The place in the window comes first: so whatever is published before the next publisher
+    /// looks for full members again fits the window.
+    fn wait_for_members(&self, room: &Arc<Room>, bytes: usize) -> Result<Option<Permit>> {
+        let (Overflow::Block(time), Some(window)) = (room.lane.overflow, &room.window) else {
+            return Ok(None);
+        };
+        // Those who have a place wait for members themselves.
+        let turn = Deadline::after(time.saturating_add(RELAY_PATIENCE));
+        let permit = window.take(bytes, turn).ok_or_else(too_busy)?;
         let deadline = Deadline::after(time);
         while let Some(member) = room.a_full_member() {
             if !member.wait_for_room(deadline) && member.give_up() {
@@ -209,6 +224,7 @@ impl Core {
             }
             room.forget_full(&member);
         }
+        Ok(Some(permit))
     }
 
     /// The room of a name, if there is memory to store a message in it.

@@ -114,7 +114,7 @@ impl Delivery {
     /// Until the relays have done their work, which never waits for a client: microseconds for
     /// each member and for what was published before.
     pub fn wait(&self) -> Counts {
-        self.wait_until(Deadline::after(Duration::MAX)).unwrap_or_default()
+        self.wait_until(Deadline::NEVER).unwrap_or_default()
     }
 
     /// As [`wait`](Self::wait), but not longer than `time`; `None` if that was too short.
@@ -171,5 +171,21 @@ impl Progress {
             drop(state);
             self.done.notify_all();
         }
+    }
+
+    /// Nobody carries it any more: those whom no relay has served are gone. Returns how many that
+    /// are, which is nobody but for a relay that failed.
+    pub(crate) fn settle(&self) -> usize {
+        let mut state = self.state.lock();
+        if state.relays == 0 {
+            return 0;
+        }
+        let Counts { written, queued, dropped, gone } = state.counts;
+        let missed = self.members.saturating_sub(written + queued + dropped + gone);
+        state.relays = 0;
+        state.counts.gone += missed;
+        drop(state);
+        self.done.notify_all();
+        missed
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! A relay takes up to 32 messages or 64 KiB from its channel, joins those of one group that go to
 //! the same members into one piece, and hands it to each member with one call that never waits.
-//! It runs no code of the application and so always comes back for more.
+//! It calls nothing of the application, and what the application may have hidden in a payload or a
+//! logger does not end it; so it always comes back for more.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
@@ -36,7 +38,17 @@ pub(crate) struct Publication {
     pub(crate) is_barrier: bool,
     pub(crate) progress: Arc<Progress>,
     /// Given back when the last relay has let go.
-    pub(crate) _permits: [Option<Permit>; 2],
+    pub(crate) _permit: Option<Permit>,
+    /// As well; its publisher has waited for members that are full, as the group's policy says.
+    pub(crate) window: Option<Permit>,
+}
+
+impl Drop for Publication {
+    /// Whatever has become of a relay, nobody waits for it for ever.
+    fn drop(&mut self) {
+        let missed = self.progress.settle();
+        self.room.lane.count(|counters| &counters.gone, missed as u64);
+    }
 }
 
 impl Publication {
@@ -49,8 +61,14 @@ impl Publication {
             except: None,
             is_barrier: false,
             progress: Progress::new(1, 1),
-            _permits: [None, None],
+            _permit: None,
+            window: None,
         }
+    }
+
+    /// True if publishers bound what waits for the members of a group with `Overflow::Block`.
+    fn is_awaited(&self) -> bool {
+        self.window.is_some()
     }
 
     /// As a handler gets it.
@@ -107,7 +125,7 @@ impl Relays {
     }
 }
 
-/// Messages of one group that go to the same members.
+/// Messages of one group that go to the same members and are treated alike.
 struct Run {
     members: Shard,
     publications: Vec<Arc<Publication>>,
@@ -127,7 +145,9 @@ impl Relay {
     fn run(mut self) {
         while let Ok(first) = self.jobs.recv() {
             for run in self.collect(first) {
-                self.carry(&run);
+                if catch_unwind(AssertUnwindSafe(|| self.carry(run))).is_err() {
+                    log::error!("a relay panicked: members may have missed a message");
+                }
             }
             if self.joined.capacity() > 2 * MAX_BYTES {
                 self.joined = Vec::new();
@@ -152,19 +172,19 @@ impl Relay {
     }
 
     /// Delivers a run to each of its members.
-    fn carry(&mut self, run: &Run) {
+    fn carry(&mut self, run: Run) {
         let messages: Vec<Encoded> =
             run.publications.iter().map(|publication| publication.encoded.clone()).collect();
         let mut joined = std::mem::take(&mut self.joined);
         let room = &run.publications[0].room;
-        let whole = parcel(&messages, room, &mut joined);
+        let whole = parcel(&messages, &run, &mut joined);
         let excepted: Vec<u64> =
             run.publications.iter().filter_map(|publication| publication.except).collect();
         let mut tally = Tally::new(run.publications.len());
         let mut fates = vec![Fate::Gone; messages.len()];
         for member in &*run.members {
             if member.join.is_inbox || excepted.contains(&member.recipient.id()) {
-                self.carry_some(run, member, &mut tally);
+                self.carry_some(&run, member, &mut tally);
                 continue;
             }
             if !member.is_live() {
@@ -175,7 +195,7 @@ impl Relay {
             tally.add_all(&fates);
             self.follow_up(room, member, delivered);
         }
-        tally.finish(run);
+        tally.finish(&run);
         self.joined = joined;
     }
 
@@ -195,10 +215,11 @@ impl Relay {
             Delivered::default()
         } else if member.join.is_inbox {
             let letters = meant.map(Publication::to_letter);
-            member.recipient.deliver_to_handler(&room.lane, letters, &mut fates)
+            let is_awaited = run.publications[0].is_awaited();
+            member.recipient.deliver_to_handler(&room.lane, is_awaited, letters, &mut fates)
         } else {
             let messages: Vec<Encoded> = meant.map(|one| one.encoded.clone()).collect();
-            member.recipient.deliver(&parcel(&messages, room, &mut Vec::new()), &mut fates)
+            member.recipient.deliver(&parcel(&messages, run, &mut Vec::new()), &mut fates)
         };
         for (place, fate) in places.iter().zip(&fates) {
             tally.each[*place].add(*fate, 1);
@@ -218,15 +239,17 @@ impl Relay {
 }
 
 /// Joins frames, unless it is one alone.
-fn parcel<'a>(messages: &'a [Encoded], room: &'a Room, joined: &'a mut Vec<u8>) -> Parcel<'a> {
+fn parcel<'a>(messages: &'a [Encoded], run: &'a Run, joined: &'a mut Vec<u8>) -> Parcel<'a> {
+    let first = &run.publications[0];
+    let (lane, is_awaited) = (&first.room.lane, first.is_awaited());
     if let [message] = messages {
-        return Parcel { messages, joined: message.frame(), lane: &room.lane };
+        return Parcel { messages, joined: message.frame(), lane, is_awaited };
     }
     joined.clear();
     for message in messages {
         joined.extend_from_slice(message.frame());
     }
-    Parcel { messages, joined, lane: &room.lane }
+    Parcel { messages, joined, lane, is_awaited }
 }
 
 /// Jobs sorted by group, in an order in which no member sees the messages of a group, or those
@@ -245,7 +268,10 @@ impl Runs {
         let open = self.runs[self.barrier..].iter_mut().rev();
         let mut of_group =
             open.filter(|run| Arc::ptr_eq(&run.publications[0].room, &publication.room));
-        let newest = of_group.next().filter(|run| Arc::ptr_eq(&run.members, &members));
+        let newest = of_group.next().filter(|run| {
+            let is_awaited = run.publications[0].is_awaited();
+            Arc::ptr_eq(&run.members, &members) && is_awaited == publication.is_awaited()
+        });
         match newest {
             Some(run) if !is_barrier => run.publications.push(publication),
             _ => self.runs.push(Run { members, publications: vec![publication] }),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use landline::{
-    Config, ErrorKind, Hub, Join, MemberEvent, Request, Result, Server, WebSocket,
+    Bytes, Config, ErrorKind, Hub, Join, MemberEvent, Request, Result, Server, WebSocket,
     require_websocket,
 };
 use serde_json::json;
@@ -352,4 +352,37 @@ fn nobody_joins_on_a_connection_that_is_over() {
     server.websocket("/").say_goodbye();
     assert_eq!(errors.next(), ErrorKind::Closed);
     assert!(hub.group("a").is_empty());
+}
+
+/// What an application hands over to be sent, and what may fail when it is let go.
+struct Fragile;
+
+impl AsRef<[u8]> for Fragile {
+    fn as_ref(&self) -> &[u8] {
+        b"fragile"
+    }
+}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        let thread = std::thread::current();
+        assert!(!thread.name().is_some_and(|name| name.starts_with("relay")), "as asked");
+    }
+}
+
+#[test]
+fn a_panic_in_a_relay_ends_neither_the_relay_nor_a_wait() {
+    let hub = Hub::new();
+    let server = rooms(Config::default(), &hub);
+    let mut clients = members(&server, &hub, "/room", 2);
+    for _ in 0..50 {
+        let message = Bytes::from_owner(Fragile);
+        let delivery = hub.group("room").send(message).unwrap();
+        let counts = delivery.wait_timeout(PATIENCE).expect("nobody waits for ever");
+        assert_eq!(counts.written + counts.gone, 2);
+    }
+    hub.group("room").send("still here").unwrap();
+    for client in &mut clients {
+        while client.next_frame().payload != b"still here" {}
+    }
 }

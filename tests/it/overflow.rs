@@ -8,7 +8,7 @@ use landline::{
     require_websocket,
 };
 
-use crate::harness::{Client, PATIENCE, Running, eventually, patient};
+use crate::harness::{Client, PATIENCE, Running, eventually, patient, tell};
 
 /// A limit that a flood reaches at once.
 const LIMIT: usize = 64 * 1024;
@@ -212,4 +212,88 @@ fn what_waits_for_a_client_that_goes_is_counted_as_abandoned() {
     eventually("it has left", || hub.group("all").len() == 1);
     eventually("the rest is counted", || hub.stats().abandoned == queued);
     assert_eq!(hub.stats().dropped, 0);
+}
+
+#[test]
+fn a_message_that_nobody_waits_for_closes_a_member_that_is_full_twice_over() {
+    let hub = hub(Overflow::Block(PATIENCE));
+    let server = server(&hub, flood_config());
+    let stopped = member(&server, &hub);
+    let (id, start) = (hub.group("all").members()[0].conn_id(), Instant::now());
+    let mut most = 0;
+    while hub.stats().disconnected == 0 {
+        assert!(start.elapsed() < PATIENCE, "the flood has no effect: {:?}", hub.stats());
+        most = most.max(hub.stats().queued);
+        assert!(most < 3 * LIMIT as u64 / 1000, "{most} messages wait within {LIMIT} bytes");
+        let _ = hub.send_to(id, text(0)).map(|delivery| delivery.wait());
+    }
+    assert!(most > LIMIT as u64 / 1100, "who is waited for elsewhere is not closed at once");
+    assert_eq!((hub.len(), hub.stats().dropped > 0), (0, true));
+    drop(stopped);
+}
+
+#[test]
+fn many_publishers_that_wait_pass_the_limit_by_no_more_than_one_does() {
+    const PUBLISHERS: usize = 100;
+    const BYTES: usize = 4096;
+    let hub = hub(Overflow::Block(PATIENCE));
+    let server = server(&hub, flood_config());
+    let (mut reader, stopped) = (member(&server, &hub), member(&server, &hub));
+    flood(&hub, &mut reader, |hub| hub.stats().queued > 0);
+    let reader_id = hub.group("all").members()[0].conn_id();
+    std::thread::scope(|scope| {
+        for _ in 0..PUBLISHERS {
+            let group = hub.group("all");
+            scope.spawn(move || group.send(vec![b'x'; BYTES]).unwrap());
+        }
+        eventually("the member is full", || hub.stats().queued >= (LIMIT / BYTES) as u64);
+        // Time for those who do not wait as they should.
+        for _ in 0..1000 {
+            hub.send_to(reader_id, "tick").unwrap().wait();
+        }
+        let held = hub.stats().queued as usize * BYTES;
+        assert!(held < LIMIT + 64 * 1024 + 2 * BYTES, "{held} bytes wait");
+        stopped.reset();
+    });
+    assert_eq!(hub.group("all").stats().disconnected, 0);
+    drop(reader);
+}
+
+/// A member whose queue is full of what its own handler has sent.
+fn stuffed(server: &Running, hub: &Hub) -> Client {
+    let mut client = server.connect();
+    client.hold_little();
+    client.handshake("/stuffed");
+    eventually("it is a member", || hub.group("all").len() == 1);
+    client
+}
+
+#[test]
+fn the_newest_waits_even_where_others_leave_no_room() {
+    for overflow in [Overflow::Latest, Overflow::DropOldest] {
+        let hub = hub(overflow);
+        let (tell, told) = tell();
+        let member = move |_: &Request, ws: &WebSocket| -> Result<()> {
+            ws.join("all")?;
+            let sender = ws.sender()?;
+            while sender.try_send(text(0)).is_ok() {}
+            tell.send(()).unwrap();
+            ws.wait().map(drop)
+        };
+        let builder = Server::builder().config(flood_config()).hub(hub.clone());
+        let server = Running::start(builder.route("/stuffed", require_websocket(member)));
+        let mut client = stuffed(&server, &hub);
+        told.next();
+        for number in 1..=3 {
+            let counts = hub.group("all").send(text(number)).unwrap().wait();
+            assert_eq!((counts.queued, counts.dropped), (1, 0), "{overflow:?}");
+        }
+        assert_eq!((hub.stats().queued, hub.stats().dropped), (1, 2), "{overflow:?}");
+        let mut last = 0;
+        while last == 0 {
+            last = number(&client.expect_text());
+        }
+        assert_eq!(last, 3, "{overflow:?}");
+        drop(client);
+    }
 }

@@ -47,7 +47,7 @@ fn push(ws: &WebSocket, sequence: u64) -> Fate {
     let lane = Arc::new(Lane::new(Overflow::Disconnect, Arc::default()));
     let message = GroupMessage { group: "g".into(), sequence, message: Message::from("group") };
     let mut fate = [Fate::Gone];
-    Recipient::new(&ws.conn).deliver_to_handler(&lane, [message], &mut fate);
+    Recipient::new(&ws.conn).deliver_to_handler(&lane, true, [message], &mut fate);
     fate[0]
 }
 

@@ -27,7 +27,7 @@ fn publisher(mailbox: &Arc<Mailbox>, overflow: Overflow) -> JoinHandle<()> {
                 assert!(mailbox.wait_for_room(Deadline::NEVER));
             }
             let message = GroupMessage { group: "g".into(), sequence, message: "x".into() };
-            mailbox.push(&lane, [message], &mut [Fate::Gone]);
+            mailbox.push(&lane, true, [message], &mut [Fate::Gone]);
         }
     })
 }
@@ -88,5 +88,21 @@ fn the_end_lets_everybody_go_and_every_message_is_counted() {
         assert!(taken + mailbox.lost() <= policies.len() as u64 * EACH);
         let is_readable = mailbox.stand_by(|waker| wait(waker, &mut 0)).unwrap();
         assert!(is_readable, "nothing but the socket is waited for");
+    });
+}
+
+#[test]
+fn room_that_a_smaller_message_makes_wakes_who_waits_for_it() {
+    explore(1000, MOST, || {
+        let mailbox = Arc::new(Mailbox::new(&Config::default().with_inbox_bytes(1000)).unwrap());
+        let latest = Arc::new(Lane::new(Overflow::Latest, Arc::default()));
+        let push = |text: String| {
+            let message = GroupMessage { group: "g".into(), sequence: 1, message: text.into() };
+            mailbox.push(&latest, true, [message], &mut [Fate::Gone])
+        };
+        assert!(push("x".repeat(2000)).is_full);
+        let block = publisher(&mailbox, Overflow::Block(Duration::MAX));
+        assert!(!push("x".into()).is_full);
+        block.join().unwrap();
     });
 }

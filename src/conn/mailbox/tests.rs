@@ -25,7 +25,7 @@ fn lane(overflow: Overflow) -> Arc<Lane> {
 fn push_text(mailbox: &Mailbox, lane: &Arc<Lane>, numbers: &[u64], text: &str) -> Vec<Fate> {
     let mut fates = vec![Fate::Gone; numbers.len()];
     let messages = numbers.iter().map(|sequence| message(*sequence, text));
-    let delivered = mailbox.push(lane, messages, &mut fates);
+    let delivered = mailbox.push(lane, true, messages, &mut fates);
     assert_eq!(delivered.is_full, !delivered.was_closed && mailbox.is_full());
     fates
 }
@@ -196,7 +196,7 @@ fn no_wake_up_is_lost() {
             scope.spawn(move || {
                 let mut dice: u64 = seed;
                 for sequence in 1..=EACH {
-                    mailbox.push(lane, [message(sequence, "x")], &mut [Fate::Gone]);
+                    mailbox.push(lane, true, [message(sequence, "x")], &mut [Fate::Gone]);
                     dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                     for _ in 0..(dice >> 56) {
                         std::hint::spin_loop();

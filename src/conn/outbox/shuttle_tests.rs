@@ -219,7 +219,8 @@ impl Scene {
                 .map(|number| Encoded::new(Message::from(payload(number))))
                 .collect();
             let joined: Vec<u8> = messages.iter().flat_map(|it| it.frame().to_vec()).collect();
-            let parcel = Parcel { messages: &messages, joined: &joined, lane: &self.lane };
+            let parcel =
+                Parcel { messages: &messages, joined: &joined, lane: &self.lane, is_awaited: true };
             let mut fates = vec![Fate::Gone; messages.len()];
             let delivered = recipient.deliver(&parcel, &mut fates);
             if fates.contains(&Fate::Gone) {

@@ -85,7 +85,8 @@ impl HubBuilder {
     ///
     /// The messages go out in the order of [`PresenceChange::sequence`]. `announce` runs on a
     /// thread of the hub's own, without any lock, and holds up the other announcements while it
-    /// runs.
+    /// runs. An announcement is sent without waiting for any client; one that the hub's threads do
+    /// not take within 10 s is given up and logged.
     #[must_use]
     pub fn announce(
         mut self,

@@ -144,7 +144,7 @@ impl Core {
         let relays = self.relays()?;
         let bytes = draft.encoded.frame().len();
         let window = match patience {
-            Patience::AsThePolicySays => self.wait_for_members(room, bytes)?,
+            Patience::AsThePolicySays => self.take_turn(room, bytes)?,
             Patience::Never => None,
         };
         // A list of the members may have to be made for it alone.
@@ -204,12 +204,12 @@ impl Core {
         Ok(Delivery::new(progress))
     }
 
-    /// Waits for the full members of a room as long as its policy says, then closes them; does
-    /// nothing where the policy is another.
+    /// Where publishers wait for members: takes a place in the room's window, waits for the full
+    /// members as long as the policy says, and closes those that are full even then.
     ///
-    /// The place in the window comes first: so whatever is published before the next publisher
-    /// looks for full members again fits the window.
-    fn wait_for_members(&self, room: &Arc<Room>, bytes: usize) -> Result<Option<Permit>> {
+    /// The place comes first: so whatever is published before the next publisher looks for full
+    /// members fits the window.
+    fn take_turn(&self, room: &Arc<Room>, bytes: usize) -> Result<Option<Permit>> {
         let (Overflow::Block(time), Some(window)) = (room.lane.overflow, &room.window) else {
             return Ok(None);
         };

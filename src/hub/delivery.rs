@@ -24,7 +24,7 @@ pub struct Counts {
     pub queued: usize,
     /// Members that lost it by the group's policy.
     pub dropped: usize,
-    /// Members that were gone before it came.
+    /// Members that were gone, or closing, before it came.
     pub gone: usize,
 }
 

@@ -45,13 +45,15 @@ impl Group {
     ///
     /// # Blocking
     /// Not for any member, unless the group has [`Overflow::Block`](crate::Overflow::Block), and
-    /// then no longer than that says. For the hub's own threads, while more than 4096 messages or
-    /// 16 MiB are on their way.
+    /// then for its turn among other publishers and as long as that says. For the hub's own threads,
+    /// while 4096 messages or 16 MiB are on their way; a message counts 8 bytes for each member
+    /// beside its own. At most 10 s for them.
     ///
     /// # Errors
     /// Nothing was sent:
     /// - `Limit`, `Protocol`: the name is too long, empty, or has control characters.
-    /// - `Relay`: the hub's threads cannot be started, or did not keep up for 10 s.
+    /// - `Relay`: the hub's threads cannot be started, or did not keep up for 10 s; with
+    ///   `Overflow::Block` also if other publishers had the group for that much longer than its time.
     ///
     /// # Source
     /// Channels `group_send`, which dropped silently what did not fit.
@@ -75,7 +77,9 @@ impl Group {
         self.hub.core.publish(&self.valid()?, &draft, Patience::AsThePolicySays)
     }
 
-    /// The members now, in the order of their connections.
+    /// The members now, in the order of their connections. A connection that is closing is one until
+    /// its client has answered or is cut; what is sent to it meanwhile counts as
+    /// [`gone`](crate::Counts::gone).
     ///
     /// # Blocking
     /// Never.
@@ -135,7 +139,8 @@ impl Group {
         }
     }
 
-    /// The users who are here, with the number of the last change: see [`Presence`].
+    /// The users who are here, with the number of the last change: see [`Presence`]. Whoever joins
+    /// the group first, and then takes this, misses no change.
     ///
     /// # Blocking
     /// Never.

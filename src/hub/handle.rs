@@ -23,7 +23,11 @@ use crate::ws::encoded::Encoded;
 /// # Blocking
 /// No call waits for a client, except a publish to a group with
 /// [`Overflow::Block`](crate::Overflow::Block). Publishing waits for the hub's own threads while
-/// more than 4096 messages or 16 MiB are on their way.
+/// 4096 messages or 16 MiB are on their way, but not longer than 10 s.
+///
+/// # Threads
+/// Those that carry messages start with the first one, the one for presence with the first user.
+/// They end when the last handle and the last server of the hub are gone.
 ///
 /// # Example
 /// ```
@@ -72,7 +76,8 @@ impl Hub {
         Group::new(self.clone(), name.as_ref())
     }
 
-    /// Sends a message to every open WebSocket.
+    /// Sends a message to every open WebSocket. Between this and what is sent to groups there is no
+    /// order.
     ///
     /// # Blocking
     /// As [`Group::send`].
@@ -103,7 +108,8 @@ impl Hub {
 
     /// Sends a message to one connection, behind everything that was published before.
     ///
-    /// What does not fit is treated by the hub's default policy.
+    /// What does not fit is treated by the hub's default policy; if that is
+    /// [`Overflow::Block`](crate::Overflow::Block), a client that is full twice over is closed.
     ///
     /// # Blocking
     /// As [`Group::send`], but never for the client.

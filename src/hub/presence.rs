@@ -61,7 +61,8 @@ impl PresenceChange {
         &self.metadata
     }
 
-    /// The number of this change in its group; each change has the next.
+    /// The number of this change in its group; each change has the next. When somebody comes to a
+    /// group in which nobody was left, numbers may have been skipped.
     pub fn sequence(&self) -> u64 {
         self.sequence
     }

@@ -27,7 +27,7 @@ pub struct GroupStats {
     pub abandoned: u64,
     /// Meant for members that were gone before it came.
     pub gone: u64,
-    /// Members closed with 1013.
+    /// Members that a group's policy closed with 1013.
     pub disconnected: u64,
 }
 
@@ -40,7 +40,7 @@ pub struct GroupStats {
 pub struct HubStats {
     /// Open WebSockets now.
     pub connections: usize,
-    /// Groups with members or stored messages now.
+    /// Groups with members, watchers or stored messages now; what has expired may count for a while.
     pub groups: usize,
     /// Messages that were published.
     pub published: u64,
@@ -55,7 +55,7 @@ pub struct HubStats {
     pub abandoned: u64,
     /// Meant for members that were gone before it came.
     pub gone: u64,
-    /// Members closed with 1013.
+    /// Members that a group's policy closed with 1013.
     pub disconnected: u64,
 }
 

@@ -195,6 +195,35 @@ fn names_are_any_utf8_within_their_limits() {
 }
 
 #[test]
+fn a_connection_is_in_a_thousand_groups_and_not_in_one_more() {
+    let hub = Hub::new();
+    let (tell, told) = tell();
+    let joiner = move |_: &Request, ws: &WebSocket| {
+        (0..1000).try_for_each(|number| ws.join(number.to_string()))?;
+        tell.send(ws.join("one more").unwrap_err().kind()).unwrap();
+        ws.join("999")?;
+        assert!(ws.leave("500") && !ws.leave("500"));
+        ws.join("one more")?;
+        ws.wait().map(drop)
+    };
+    let builder = Server::builder().hub(hub.clone());
+    let server = Running::start(builder.route("/", require_websocket(joiner)));
+    let mut client = server.websocket("/");
+    assert_eq!(told.next(), ErrorKind::Limit);
+    eventually("there was room for another", || hub.group("one more").len() == 1);
+    hub.group("999").send("once").unwrap().wait();
+    hub.group("0").send("to the first").unwrap();
+    assert_eq!(
+        (client.expect_text(), client.expect_text()),
+        ("once".into(), "to the first".into())
+    );
+    assert_eq!(hub.group_names().len(), 1000);
+    client.say_goodbye();
+    server.becomes_empty();
+    assert_eq!((hub.group_names(), hub.stats().groups), (vec![], 0));
+}
+
+#[test]
 fn members_have_their_metadata_and_watchers_see_them_come_and_go() {
     let hub = Hub::new();
     let server = rooms(Config::default(), &hub);

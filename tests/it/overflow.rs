@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use landline::{
-    Config, Hub, HubBuilder, MemberEvent, Overflow, Request, Result, Server, WebSocket,
+    Config, Hub, HubBuilder, Join, MemberEvent, Overflow, Request, Result, Server, WebSocket,
     require_websocket,
 };
 
@@ -177,6 +177,41 @@ fn a_member_that_is_full_after_the_wait_is_closed_and_the_others_lose_nothing() 
 }
 
 #[test]
+fn a_wait_of_no_time_at_all_closes_who_is_full_at_once() {
+    let hub = hub(Overflow::Block(Duration::ZERO));
+    let server = server(&hub, flood_config());
+    let (mut reader, _stopped) = (member(&server, &hub), member(&server, &hub));
+    flood(&hub, &mut reader, |hub| hub.stats().disconnected > 0);
+    assert_eq!(hub.group("all").len(), 1);
+}
+
+#[test]
+fn a_publisher_that_is_itself_the_slow_member_waits_no_longer_than_for_another() {
+    for is_inbox in [false, true] {
+        let hub = hub(Overflow::Block(Duration::from_millis(50)));
+        let (tell, told) = tell();
+        let publisher = move |request: &Request, ws: &WebSocket| -> Result<()> {
+            let join = if is_inbox { Join::default().to_inbox() } else { Join::default() };
+            ws.join_with("all", join)?;
+            let group = request.hub().group("all");
+            while !group.is_empty() {
+                group.send(text(0))?;
+            }
+            tell.send(ws.is_closed()).unwrap();
+            Ok(())
+        };
+        let builder = Server::builder().config(flood_config()).hub(hub.clone());
+        let server = Running::start(builder.route("/", require_websocket(publisher)));
+        let mut client = server.connect();
+        client.hold_little();
+        client.handshake("/");
+        assert!(told.next(), "its own group has closed it");
+        assert_eq!(hub.stats().disconnected, 1);
+        drop(client);
+    }
+}
+
+#[test]
 fn a_flood_that_nobody_waits_for_is_bounded_in_memory() {
     // The queue of a stopped member of small messages: entries count, not only their bytes.
     let hub = hub(Overflow::DropOldest);
@@ -236,7 +271,8 @@ fn a_message_that_nobody_waits_for_closes_a_member_that_is_full_twice_over() {
 fn many_publishers_that_wait_pass_the_limit_by_no_more_than_one_does() {
     const PUBLISHERS: usize = 100;
     const BYTES: usize = 4096;
-    let hub = hub(Overflow::Block(PATIENCE));
+    // Without end: whoever waits is let go by the end of the member.
+    let hub = hub(Overflow::Block(Duration::MAX));
     let server = server(&hub, flood_config());
     let (mut reader, stopped) = (member(&server, &hub), member(&server, &hub));
     flood(&hub, &mut reader, |hub| hub.stats().queued > 0);

@@ -230,3 +230,17 @@ fn no_wake_up_is_lost() {
     });
     assert!(waits.load(Ordering::Relaxed) > 0);
 }
+
+#[test]
+fn what_no_publisher_waits_for_is_taken_up_to_twice_the_limit() {
+    let mailbox = mailbox(2, 10_000);
+    let lane = lane(Overflow::Block(PATIENCE));
+    let push = |is_awaited| {
+        let mut fate = [Fate::Gone];
+        mailbox.push(&lane, is_awaited, [message(1, "x")], &mut fate);
+        fate[0]
+    };
+    assert_eq!([push(true), push(true), push(true)], [Fate::Queued; 3]);
+    assert_eq!([push(false), push(false)], [Fate::Queued, Fate::Dropped], "it is closed");
+    assert_eq!((mailbox.lost(), dropped(&lane)), (5, 5));
+}

@@ -82,7 +82,13 @@ fn compare(cell: &Cell, members: usize, rounds: usize, scale: usize) {
     }
     let pairs = floors.iter().zip(&ours);
     let mut ratios: Vec<f64> = pairs.map(|(floor, own)| own.cpu / floor.cpu).collect();
-    let ratio = format!("{:.2} ({:.2}..{:.2})", median(&mut ratios), ratios[0], last(&ratios));
+    let ratio = match median(&mut ratios) {
+        middle if middle.is_finite() => {
+            format!("{middle:.2} ({:.2}..{:.2})", ratios[0], last(&ratios))
+        }
+        // Too short for a clock of ten milliseconds.
+        _ => String::new(),
+    };
     print(&format!("{}, {}", cell.name, Role::Floor.name()), &floors, "");
     print(&format!("{}, {}", cell.name, Role::Ours.name()), &ours, &ratio);
 }

@@ -158,11 +158,14 @@ fn echo_answers_all_in_order_and_in_kind() {
 #[test]
 fn facilities_take_listeners_and_deny_publishing() {
     let program = Program::serve(&[]);
-    for path in ["/ws/chatroom/", "/ws/chat/", "/ws/a/b?subscribe-broadcast&echo"] {
+    for path in ["/ws/chatroom/", "/ws/chat/", "/ws/a%20b?subscribe-broadcast&echo"] {
         let mut client = program.websocket(path);
         client.send_text("hello");
         assert_eq!(client.answer_close().0, 1008, "{path}");
     }
+    // Below the path of the chat's sockets there are only these.
+    let head = crate::harness::Client::handshake_head("/ws/chat/a/b/");
+    assert_eq!(program.connect().ask(head).status, 404);
     for flag in ["publish-broadcast", "publish-user", "subscribe-user"] {
         let head = crate::harness::Client::handshake_head(&format!("/ws/chatroom/?{flag}"));
         assert_eq!(program.connect().ask(head).status, 403, "{flag}");

@@ -12,3 +12,4 @@ mod descriptors;
 mod floods;
 mod inboxes;
 mod leftovers;
+mod members;

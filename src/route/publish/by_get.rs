@@ -15,8 +15,8 @@ const METHODS: &str = "GET, OPTIONS";
 /// [`PublishApi::by_get`](crate::PublishApi::by_get), with the same permission and the same
 /// answers.
 ///
-/// The fields are those of [`PublishApi`](crate::PublishApi); without a target the message is for
-/// every open WebSocket.
+/// The fields are those of [`PublishApi`]; without a target the message is for every open
+/// WebSocket.
 ///
 /// A `GET` that changes something is easily sent by mistake or by a foreign page's image. Where a
 /// browser does not say that the request comes from this server's own page or from its person,

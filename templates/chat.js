@@ -36,10 +36,10 @@ const memory = {
 
 // Characters without a shape and those that turn the direction of a line, as the server refuses them in names; and
 // those that only shape their neighbours.
-const UNSEEN = new RegExp("[\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e" +
+const UNSEEN = new RegExp("[\\u00ad\\u034f\\u061c\\u115f-\\u1160\\u17b4-\\u17b5\\u180e\\u200b\\u200e-\\u200f\\u2028-\\u202e" +
   "\\u2060-\\u206f\\u2800\\u3164\\ufeff\\uffa0\\ufff0-\\ufffb\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}" +
   "\\u{e0000}-\\u{e001f}\\u{e0080}-\\u{e00ff}\\u{e01f0}-\\u{e0fff}]", "u");
-const ONLY_JOINING = new RegExp("^[\\s\\u200c\\u200d\\u180b-\\u180d\\u180f\\ufe00-\\ufe0f\\u{e0020}-\\u{e007f}" +
+const ONLY_JOINING = new RegExp("^[\\s\\u200c-\\u200d\\u180b-\\u180d\\u180f\\ufe00-\\ufe0f\\u{e0020}-\\u{e007f}" +
   "\\u{e0100}-\\u{e01ef}]*$", "u");
 // What others are called who gave no name.
 const TAKEN = /^(server|guest-\d+)$/i;

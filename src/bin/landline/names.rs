@@ -5,6 +5,8 @@
 //! playing somebody else. Names are no accounts all the same; whoever takes the name of another is
 //! shown as the same person.
 
+use std::ops::RangeInclusive;
+
 /// Most characters of a room's name.
 const ROOM_CHARACTERS: usize = 100;
 /// Most bytes of a room's name: what a group's name can hold beside the word before it.
@@ -57,10 +59,10 @@ fn check(text: &str, most: usize) -> Result<(), Wrong> {
     if text.chars().any(char::is_control) {
         return Err("it has control characters".into());
     }
-    if text.chars().any(is_unseen) {
+    if text.chars().any(|letter| is_among(letter, &UNSEEN)) {
         return Err("it has invisible characters".into());
     }
-    if text.chars().all(|letter| letter.is_whitespace() || is_joining(letter)) {
+    if text.chars().all(|letter| letter.is_whitespace() || is_among(letter, &JOINING)) {
         return Err("nothing of it can be seen".into());
     }
     Ok(())
@@ -68,26 +70,45 @@ fn check(text: &str, most: usize) -> Result<(), Wrong> {
 
 /// Characters without a shape, and those that turn the direction of what follows.
 ///
-/// `chat.js` has the same list.
-///
 /// # Source
-/// Unicode 16, of `Default_Ignorable_Code_Point` and `Bidi_Control` all but [`is_joining`]; the
+/// Unicode 16, of `Default_Ignorable_Code_Point` and `Bidi_Control` all but [`JOINING`]; the
 /// separators of lines and paragraphs, and the blank of Braille.
-fn is_unseen(letter: char) -> bool {
-    matches!(letter,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
-        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e001f}' | '\u{e0080}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
-}
+const UNSEEN: [RangeInclusive<char>; 20] = [
+    '\u{ad}'..='\u{ad}',
+    '\u{34f}'..='\u{34f}',
+    '\u{61c}'..='\u{61c}',
+    '\u{115f}'..='\u{1160}',
+    '\u{17b4}'..='\u{17b5}',
+    '\u{180e}'..='\u{180e}',
+    '\u{200b}'..='\u{200b}',
+    '\u{200e}'..='\u{200f}',
+    '\u{2028}'..='\u{202e}',
+    '\u{2060}'..='\u{206f}',
+    '\u{2800}'..='\u{2800}',
+    '\u{3164}'..='\u{3164}',
+    '\u{feff}'..='\u{feff}',
+    '\u{ffa0}'..='\u{ffa0}',
+    '\u{fff0}'..='\u{fffb}',
+    '\u{1bca0}'..='\u{1bca3}',
+    '\u{1d173}'..='\u{1d17a}',
+    '\u{e0000}'..='\u{e001f}',
+    '\u{e0080}'..='\u{e00ff}',
+    '\u{e01f0}'..='\u{e0fff}',
+];
 
 /// Characters that are nothing by themselves and shape their neighbours: emoji, Persian, Indic and
 /// Mongolian writing need them.
-fn is_joining(letter: char) -> bool {
-    matches!(letter,
-        '\u{200c}' | '\u{200d}' | '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{fe00}'..='\u{fe0f}'
-        | '\u{e0020}'..='\u{e007f}' | '\u{e0100}'..='\u{e01ef}')
+const JOINING: [RangeInclusive<char>; 6] = [
+    '\u{200c}'..='\u{200d}',
+    '\u{180b}'..='\u{180d}',
+    '\u{180f}'..='\u{180f}',
+    '\u{fe00}'..='\u{fe0f}',
+    '\u{e0020}'..='\u{e007f}',
+    '\u{e0100}'..='\u{e01ef}',
+];
+
+fn is_among(letter: char, ranges: &[RangeInclusive<char>]) -> bool {
+    ranges.iter().any(|range| range.contains(&letter))
 }
 
 #[cfg(test)]
@@ -143,6 +164,27 @@ mod tests {
         }
         for right in ["guest", "guest-", "guest-x", "guest-1x", "servers"] {
             assert_eq!(check_name(right), Ok(()), "{right}");
+        }
+    }
+
+    #[test]
+    fn the_page_has_the_same_lists() {
+        let script = include_str!("../../../templates/chat.js").replace("\" +\n  \"", "");
+        let written = |ranges: &[RangeInclusive<char>]| {
+            let code = |letter: char| match u32::from(letter) {
+                code @ 0..=0xffff => format!("\\\\u{code:04x}"),
+                code => format!("\\\\u{{{code:x}}}"),
+            };
+            let range = |range: &RangeInclusive<char>| match (*range.start(), *range.end()) {
+                (start, end) if start == end => code(start),
+                (start, end) => format!("{}-{}", code(start), code(end)),
+            };
+            ranges.iter().map(range).collect::<String>()
+        };
+        for list in
+            [format!("\"[{}]\"", written(&UNSEEN)), format!("\"^[\\\\s{}]*$\"", written(&JOINING))]
+        {
+            assert!(script.contains(&list), "{list} is not in:\n{script:.3000}");
         }
     }
 }

@@ -145,6 +145,35 @@ fn what_people_write_stays_text() {
 }
 
 #[test]
+fn page_would_not_run_what_it_should_not_have_shown() {
+    let Some(stage) = Stage::set("page_would_not_run_what_it_should_not_have_shown") else {
+        return;
+    };
+    let anna = &stage.browser;
+    stage.enter(anna, "lobby", "Anna");
+    anna.run(
+        "window.stopped = [];
+         document.addEventListener('securitypolicyviolation',
+             event => window.stopped.push(event.effectiveDirective));
+         const talk = document.getElementById('talk');
+         talk.innerHTML = '<li><img src=x onerror=\"broken=1\"></li>';
+         const inline = document.createElement('script');
+         inline.textContent = 'broken=1';
+         talk.append(inline);
+         fetch('http://localhost:1/').catch(() => {});
+         const frame = document.createElement('iframe');
+         frame.src = 'http://localhost:1/';
+         talk.append(frame);",
+    );
+    let expected = ["script-src-attr", "script-src-elem", "connect-src", "frame-src"];
+    anna.until(
+        "the page's policy stops it all",
+        &format!("return {}.every(one => window.stopped.includes(one))", json!(expected)),
+    );
+    assert!(anna.run("return window.broken ?? null").is_null(), "a script ran");
+}
+
+#[test]
 fn what_is_published_from_outside_is_shown() {
     let Some(stage) = Stage::set("what_is_published_from_outside_is_shown") else { return };
     stage.enter(&stage.browser, "lobby", "Anna");

@@ -34,6 +34,16 @@ const memory = {
   },
 };
 
+// Characters without a shape and those that turn the direction of a line, as the server refuses them in names; and
+// those that only shape their neighbours.
+const UNSEEN = new RegExp("[\\u00ad\\u034f\\u061c\\u115f-\\u1160\\u17b4-\\u17b5\\u180e\\u200b\\u200e-\\u200f\\u2028-\\u202e" +
+  "\\u2060-\\u206f\\u2800\\u3164\\ufeff\\uffa0\\ufff0-\\ufffb\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}" +
+  "\\u{e0000}-\\u{e001f}\\u{e0080}-\\u{e00ff}\\u{e01f0}-\\u{e0fff}]", "u");
+const ONLY_JOINING = new RegExp("^[\\s\\u200c-\\u200d\\u180b-\\u180d\\u180f\\ufe00-\\ufe0f\\u{e0020}-\\u{e007f}" +
+  "\\u{e0100}-\\u{e01ef}]*$", "u");
+// What others are called who gave no name.
+const TAKEN = /^(server|guest-\d+)$/i;
+
 /** An element with a class, filled with texts and other elements. */
 function made(kind, className, ...content) {
   const part = document.createElement(kind);
@@ -378,7 +388,10 @@ class NameForm {
   #problem(name) {
     if (name === "") return "A name has at least one character.";
     if (countOf(name) > this.#most) return `A name has ${this.#most} characters at most.`;
-    return /\p{Cc}/u.test(name) ? "A name has no control characters." : "";
+    if (/\p{Cc}/u.test(name)) return "A name has no control characters.";
+    if (UNSEEN.test(name)) return "A name has no invisible characters.";
+    if (ONLY_JOINING.test(name)) return "Nothing of this name can be seen.";
+    return TAKEN.test(name) ? "Others are called that who gave no name." : "";
   }
 }
 
@@ -387,11 +400,36 @@ function parsed(data) {
   if (typeof data !== "string") return { type: "binary" };
   try {
     const frame = JSON.parse(data);
-    if (typeof frame?.type === "string" || typeof frame?.message === "string") return frame;
+    if (typeof frame?.type === "string") return frame;
+    if (typeof frame?.message === "string") return said(frame);
   } catch {
     // No JSON.
   }
-  return { message: data };
+  return said({ message: data });
+}
+
+/** A message with everything that it is shown with: what the chat sends has it all, what a program sends may not. */
+function said({ message, name, id, time }) {
+  return {
+    message,
+    name: typeof name === "string" ? name : "server",
+    id: typeof id === "number" ? id : 0,
+    time: Number.isFinite(time) && Math.abs(time) <= 8.64e15 ? time : Date.now(),
+  };
+}
+
+/** True if a frame with a type is what its type says. */
+function isWhole(frame) {
+  const isPerson = person => typeof person?.name === "string" && Number.isInteger(person.connections);
+  const kinds = {
+    welcome: () => typeof frame.id === "number" && typeof frame.name === "string" && Number.isInteger(frame.sequence)
+      && Array.isArray(frame.here) && frame.here.every(isPerson),
+    join: () => typeof frame.name === "string" && Number.isInteger(frame.sequence),
+    leave: () => typeof frame.name === "string" && Number.isInteger(frame.sequence),
+    connections: () => isPerson(frame),
+    error: () => typeof frame.error === "string",
+  };
+  return frame.type === undefined || (Object.hasOwn(kinds, frame.type) && kinds[frame.type]());
 }
 
 function chatPage({ room, nameCharacters, messageCharacters }) {
@@ -432,12 +470,11 @@ function chatPage({ room, nameCharacters, messageCharacters }) {
     connections: frame => here.has(frame.name, frame.connections),
     error: frame => composer.refused(frame.error),
   };
-  // A kind of frame that a later server may send is none of this page's business.
-  const take = frame => frames[frame.type ?? "message"]?.(frame);
+  const take = frame => frames[frame.type ?? "message"](frame);
   const received = data => {
     const frame = parsed(data);
-    if (frame.type === undefined) take({ name: "server", id: 0, time: Date.now(), ...frame });
-    else take(frame);
+    // A kind of frame that a later server may send, or that some program does, is none of this page's business.
+    if (isWhole(frame)) take(frame);
   };
 
   const line = new Line("/", {

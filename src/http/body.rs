@@ -13,6 +13,8 @@ pub(crate) struct BodyDecoder {
     state: State,
     /// Decoded bytes that are still within the limit.
     room: u64,
+    /// Limit of the decoded bytes.
+    max_bytes: u64,
     max_trailer_bytes: usize,
 }
 
@@ -46,11 +48,13 @@ impl BodyDecoder {
         let max_bytes = config.body_bytes() as u64;
         let state = match framing {
             Framing::None | Framing::Length(0) => State::Done,
-            Framing::Length(length) if length > max_bytes => return Err(Refusal::body_too_long()),
+            Framing::Length(length) if length > max_bytes => {
+                return Err(Refusal::body_too_long(max_bytes));
+            }
             Framing::Length(length) => State::Counted(length),
             Framing::Chunked => State::Size(SizeLine::default()),
         };
-        Ok(Self { state, room: max_bytes, max_trailer_bytes: config.head_bytes() })
+        Ok(Self { state, room: max_bytes, max_bytes, max_trailer_bytes: config.head_bytes() })
     }
 
     /// True once the last byte of the body was taken.
@@ -109,7 +113,8 @@ impl BodyDecoder {
         if size == 0 {
             return Ok(State::Trailers(Trailers::new(self.max_trailer_bytes)));
         }
-        self.room = self.room.checked_sub(size).ok_or_else(Refusal::body_too_long)?;
+        let room = self.room.checked_sub(size);
+        self.room = room.ok_or_else(|| Refusal::body_too_long(self.max_bytes))?;
         Ok(State::Data(size))
     }
 }

@@ -15,6 +15,9 @@ use super::refusal::Refusal;
 /// pairs, and every look-up walks them.
 pub(crate) const MAX_PAIRS: usize = 1000;
 
+/// Most characters of a name that are repeated to who sent it.
+const SHOWN: usize = 40;
+
 /// Decoded pairs in the order of their arrival; a name may occur more than once.
 #[derive(Debug, Default)]
 pub(crate) struct Pairs {
@@ -38,19 +41,22 @@ impl Pairs {
     /// 400: not UTF-8, a NUL, more than [`MAX_PAIRS`] pairs, or 4 GiB and more.
     pub(crate) fn parse(encoded: &[u8]) -> Result<Self, Refusal> {
         if u32::try_from(encoded.len()).is_err() {
-            return Err(Refusal::body_too_long());
+            return Err(Refusal::body_too_long(u32::MAX.into()));
         }
         let mut text = String::new();
         let mut ends = Vec::new();
         for piece in encoded.split(|&byte| byte == b'&').filter(|piece| !piece.is_empty()) {
             if ends.len() == MAX_PAIRS {
-                return Err(Refusal::bad_request("The request has too many parameters."));
+                let text = format!("The request has more than {MAX_PAIRS} parameters.");
+                return Err(Refusal::bad_request(text));
             }
             let equals = piece.iter().position(|&byte| byte == b'=').unwrap_or(piece.len());
-            decode_into(&piece[..equals], &mut text)?;
-            let name = text.len() as u32;
-            decode_into(piece.get(equals + 1..).unwrap_or_default(), &mut text)?;
-            ends.push(Ends { name, value: text.len() as u32 });
+            let start = text.len();
+            decode_into(&piece[..equals], &mut text).map_err(|wrong| wrong.of("A name"))?;
+            let name = text.len();
+            decode_into(piece.get(equals + 1..).unwrap_or_default(), &mut text)
+                .map_err(|wrong| wrong.of(&value_of(&text[start..name])))?;
+            ends.push(Ends { name: name as u32, value: text.len() as u32 });
         }
         Ok(Self { text: text.into_boxed_str(), ends: ends.into_boxed_slice() })
     }
@@ -77,17 +83,32 @@ impl Pairs {
     }
 }
 
-fn decode_into(encoded: &[u8], text: &mut String) -> Result<(), Refusal> {
+/// What is wrong with a name or a value.
+#[derive(Clone, Copy, Debug)]
+struct Wrong(&'static str);
+
+impl Wrong {
+    fn of(self, whose: &str) -> Refusal {
+        Refusal::bad_request(format!("{whose} among the request's parameters {}.", self.0))
+    }
+}
+
+/// A value by its name, which is the client's own text.
+fn value_of(name: &str) -> String {
+    let shown: String = name.chars().take(SHOWN).collect();
+    format!("The value of {shown:?}")
+}
+
+fn decode_into(encoded: &[u8], text: &mut String) -> Result<(), Wrong> {
     let spaced = if encoded.contains(&b'+') {
         Cow::Owned(encoded.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect())
     } else {
         Cow::Borrowed(encoded)
     };
     let decoded: Cow<'_, [u8]> = percent_decode(&spaced).into();
-    let decoded = str::from_utf8(&decoded)
-        .map_err(|_| Refusal::bad_request("A request parameter is not UTF-8."))?;
+    let decoded = str::from_utf8(&decoded).map_err(|_| Wrong("is not UTF-8"))?;
     if decoded.contains('\0') {
-        return Err(Refusal::bad_request("A request parameter holds a NUL."));
+        return Err(Wrong("holds a NUL"));
     }
     text.push_str(decoded);
     Ok(())

@@ -48,8 +48,8 @@ impl Refusal {
     }
 
     /// 413: the body is over its limit.
-    pub(crate) fn body_too_long() -> Self {
-        Self::closing(413, "The request body is too long.")
+    pub(crate) fn body_too_long(limit: u64) -> Self {
+        Self::closing(413, format!("The request body is over the limit of {limit} bytes."))
     }
 
     /// 414: already the request line is over the limit of the head.
@@ -201,10 +201,10 @@ mod tests {
 
     #[test]
     fn the_answer_for_programs_is_an_object_with_the_same_sentence() {
-        let response = Refusal::body_too_long().into_json_response();
+        let response = Refusal::body_too_long(9).into_json_response();
         assert_eq!((response.status_code(), response.closes()), (413, true));
         assert_eq!(response.header("content-type"), Some("application/json; charset=utf-8"));
-        let body = &b"{\"error\":\"The request body is too long.\"}\n"[..];
+        let body = &b"{\"error\":\"The request body is over the limit of 9 bytes.\"}\n"[..];
         assert_eq!(response.body(), Some(body));
     }
 
@@ -228,7 +228,7 @@ mod tests {
             (Refusal::method_not_allowed("GET"), 405, false),
             (Refusal::head_too_slow(), 408, true),
             (Refusal::body_too_slow(), 408, true),
-            (Refusal::body_too_long(), 413, true),
+            (Refusal::body_too_long(9), 413, true),
             (Refusal::uri_too_long(), 414, true),
             (Refusal::expectation_failed(), 417, true),
             (Refusal::misdirected("x"), 421, true),
@@ -249,9 +249,9 @@ mod tests {
 
     #[test]
     fn a_refusal_comes_back_out_of_an_error() {
-        let mut error = Error::from(Refusal::body_too_long());
+        let mut error = Error::from(Refusal::body_too_long(9));
         assert_eq!(error.kind(), ErrorKind::Limit);
-        assert_eq!(error.take_returned::<Refusal>(), Some(Refusal::body_too_long()));
+        assert_eq!(error.take_returned::<Refusal>(), Some(Refusal::body_too_long(9)));
         assert!(Error::from(Refusal::body_too_slow()).is_timeout());
         assert_eq!(Error::from(Refusal::bad_request("x")).kind(), ErrorKind::Protocol);
     }

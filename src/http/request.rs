@@ -10,6 +10,7 @@ use super::framing::Framing;
 use super::headers::Headers;
 use super::method::Method;
 use super::query::Pairs;
+use super::refusal::Refusal;
 use super::target::Target;
 
 /// The version of a request.
@@ -63,6 +64,14 @@ impl RequestHead {
     /// All values of a query parameter, decoded.
     pub(crate) fn query_all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.queries().get_all(name)
+    }
+
+    /// Refuses a query that cannot be read.
+    ///
+    /// # Errors
+    /// 400.
+    pub(crate) fn check_query(&self) -> Result<(), Refusal> {
+        self.target.check_query()
     }
 
     /// All query parameters.

@@ -2,6 +2,8 @@
 //!
 //! Source: RFC 9112 3.2, RFC 3986 3.3 and 6.2.2.
 
+use std::sync::LazyLock;
+
 use percent_encoding::percent_decode_str;
 
 use super::host;
@@ -16,8 +18,12 @@ pub(crate) struct Target {
     path: Box<str>,
     /// Where the query starts in `raw`, after the question mark.
     query_start: Option<usize>,
-    pairs: Pairs,
+    /// Its parameters, or why they cannot be read.
+    pairs: Result<Pairs, Refusal>,
 }
+
+/// What is found in a query that was refused.
+static NO_PAIRS: LazyLock<Pairs> = LazyLock::new(Pairs::default);
 
 impl Target {
     /// Checks and decodes a target; beside it the authority, if the target is absolute
@@ -26,7 +32,7 @@ impl Target {
     /// # Errors
     /// 400: not ASCII, a fragment, neither a path nor an absolute URL, a bad percent code in the
     /// path, a path that is not UTF-8 or holds a control character, a backslash or a dot
-    /// segment, a query that [`Pairs`] refuses.
+    /// segment. Not for its query: see [`check_query`](Self::check_query).
     pub(crate) fn parse<'a>(
         raw: &'a str,
         method: &Method,
@@ -35,7 +41,7 @@ impl Target {
             return Err(Refusal::bad_request("The request target has a forbidden character."));
         }
         if raw == "*" && *method == Method::Options {
-            return Ok((Self::new(raw, "*".into(), None)?, None));
+            return Ok((Self::new(raw, "*".into(), None), None));
         }
         let (authority, local) = split_authority(raw)?;
         let (path, query) = match local.split_once('?') {
@@ -44,13 +50,13 @@ impl Target {
         };
         // Only `http://host` may leave its path out.
         let path = if path.is_empty() { "/".into() } else { decode_path(path)? };
-        Ok((Self::new(raw, path, query)?, authority))
+        Ok((Self::new(raw, path, query), authority))
     }
 
-    fn new(raw: &str, path: Box<str>, query: Option<&str>) -> Result<Self, Refusal> {
-        let pairs = Pairs::parse(query.unwrap_or_default().as_bytes())?;
+    fn new(raw: &str, path: Box<str>, query: Option<&str>) -> Self {
+        let pairs = Pairs::parse(query.unwrap_or_default().as_bytes());
         let query_start = query.map(|query| raw.len() - query.len());
-        Ok(Self { raw: raw.into(), path, query_start, pairs })
+        Self { raw: raw.into(), path, query_start, pairs }
     }
 
     /// As it was sent.
@@ -68,9 +74,18 @@ impl Target {
         self.query_start.map(|start| &self.raw[start..])
     }
 
-    /// The decoded query.
+    /// The decoded query; empty if it cannot be read.
     pub(crate) fn pairs(&self) -> &Pairs {
-        &self.pairs
+        self.pairs.as_ref().unwrap_or_else(|_| &NO_PAIRS)
+    }
+
+    /// Refuses a query that cannot be read; by then the route is known, and the words that its
+    /// clients understand.
+    ///
+    /// # Errors
+    /// 400: see [`Pairs::parse`].
+    pub(crate) fn check_query(&self) -> Result<(), Refusal> {
+        self.pairs.as_ref().map(drop).map_err(Clone::clone)
     }
 }
 
@@ -138,6 +153,14 @@ mod tests {
         assert_eq!(target("/").raw_query(), None);
         assert_eq!(target("/?").raw_query(), Some(""));
         assert_eq!(target("/a//b/").path(), "/a//b/");
+    }
+
+    #[test]
+    fn a_query_that_cannot_be_read_leaves_the_path() {
+        let target = target("/send/?a=1&message=%ff");
+        assert_eq!((target.path(), target.pairs().get("a")), ("/send/", None));
+        assert_eq!(target.check_query().unwrap_err().status(), 400);
+        assert!(self::target("/?a=%zz").check_query().is_ok());
     }
 
     #[test]

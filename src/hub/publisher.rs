@@ -10,6 +10,7 @@ use crate::hub::delivery::Delivery;
 use crate::hub::handle::Hub;
 use crate::hub::history::Store;
 use crate::hub::name::GroupName;
+use crate::hub::registry::MAX_GROUPS;
 use crate::hub::room::Draft;
 use crate::ws::Message;
 use crate::ws::encoded::Encoded;
@@ -208,12 +209,18 @@ impl Publisher {
     /// The publisher if its channels have valid names; `None` if it has no channel.
     ///
     /// # Errors
-    /// `Protocol`, `Limit`: as [`publish`](Self::publish).
+    /// `Protocol`, `Limit`: as [`publish`](Self::publish). `Limit`: these are more channels than
+    /// one connection may listen to.
     pub(crate) fn checked(self) -> Result<Option<Self>> {
         if self.channels.is_empty() {
             return Ok(None);
         }
-        self.names().map(|_| Some(self))
+        let number = self.names()?.len();
+        if number > MAX_GROUPS {
+            let text = format!("it has {number} channels, over the limit of {MAX_GROUPS}");
+            return Err(Error::new(ErrorKind::Limit, text));
+        }
+        Ok(Some(self))
     }
 
     /// Makes a connection a listener of the channels; what is stored goes to it first.

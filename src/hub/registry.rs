@@ -22,7 +22,7 @@ use crate::sync::atomic::AtomicUsize;
 use crate::ws::encoded::Encoded;
 
 /// Most groups of one connection.
-const MAX_GROUPS: usize = 1000;
+pub(crate) const MAX_GROUPS: usize = 1000;
 
 /// The least time between two walks through all rooms.
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);

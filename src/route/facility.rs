@@ -86,6 +86,9 @@ type Allow = Arc<dyn Fn(&Request, Flags) -> Result<Flags> + Send + Sync>;
 impl Facility {
     /// Finds out who a client is. Default: everybody is anonymous.
     ///
+    /// It is asked once, at the handshake: who logs out or leaves a group later keeps the channels
+    /// until the connection ends.
+    ///
     /// # Blocking
     /// The callback runs on the connection's thread before the handshake is answered, and may
     /// block: look the session up in your database.

@@ -153,6 +153,7 @@ impl Session {
         let app = &self.arrival.app;
         self.io.expect_body(request.head())?;
         app.hosts.check(request.head().host(), self.arrival.is_loopback)?;
+        request.head().check_query()?;
         if request.path() == "*" {
             // `OPTIONS *` asks whether the server is there (RFC 9110 9.3.7).
             return Ok(Outcome::Answer(Response::empty(204)));

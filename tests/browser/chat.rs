@@ -145,17 +145,58 @@ fn what_people_write_stays_text() {
 }
 
 #[test]
+fn page_would_not_run_what_it_should_not_have_shown() {
+    let Some(stage) = Stage::set("page_would_not_run_what_it_should_not_have_shown") else {
+        return;
+    };
+    let anna = &stage.browser;
+    stage.enter(anna, "lobby", "Anna");
+    anna.run(
+        "window.stopped = [];
+         document.addEventListener('securitypolicyviolation',
+             event => window.stopped.push(event.effectiveDirective));
+         const talk = document.getElementById('talk');
+         talk.innerHTML = '<li><img src=x onerror=\"broken=1\"></li>';
+         const inline = document.createElement('script');
+         inline.textContent = 'broken=1';
+         talk.append(inline);
+         fetch('http://localhost:1/').catch(() => {});
+         const frame = document.createElement('iframe');
+         frame.src = 'http://localhost:1/';
+         talk.append(frame);",
+    );
+    let expected = ["script-src-attr", "script-src-elem", "connect-src", "frame-src"];
+    anna.until(
+        "the page's policy stops it all",
+        &format!("return {}.every(one => window.stopped.includes(one))", json!(expected)),
+    );
+    assert!(anna.run("return window.broken ?? null").is_null(), "a script ran");
+}
+
+#[test]
 fn what_is_published_from_outside_is_shown() {
     let Some(stage) = Stage::set("what_is_published_from_outside_is_shown") else { return };
     stage.enter(&stage.browser, "lobby", "Anna");
     let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
     agent.get(stage.url("/send/?message=%3Cb%3Eto+all%3C/b%3E")).call().expect("it is published");
     // A program need not know more of the protocol than the page of the tutorial does.
-    for message in ["{\"message\": \"to the room\"}", "{\"type\": \"unknown\"}", "7"] {
+    for message in [
+        r#"{"message": "to the room"}"#,
+        r#"{"type": "unknown"}"#,
+        r#"{"type": "constructor"}"#,
+        r#"{"type": "welcome"}"#,
+        r#"{"type": "join", "name": 7, "sequence": 1}"#,
+        r#"{"type": "error"}"#,
+        r#"{"message": "never", "time": "never", "name": 7, "id": {}}"#,
+        r#"{"message": "too late", "time": 1e300}"#,
+        "7",
+    ] {
         let body = json!({ "group": "chat:lobby", "message": message });
         agent.post(stage.url("/api/publish")).send_json(body).expect("it is published");
     }
-    until_shown(&stage.browser, MESSAGES, &json!(["<b>to all</b>", "to the room", "7"]));
+    let shown = json!(["<b>to all</b>", "to the room", "never", "too late", "7"]);
+    until_shown(&stage.browser, MESSAGES, &shown);
+    until_here(&stage.browser, "Anna");
     assert_eq!(
         stage.browser.run("return document.querySelector('#talk .name').textContent"),
         "server"
@@ -240,6 +281,11 @@ fn name_is_checked_kept_and_changed() {
     for (name, hint) in [
         (" \n", "A name has at least one character."),
         (&("x".repeat(41) + "\n"), "A name has 40 characters at most."),
+        ("Bob\u{200b}\n", "A name has no invisible characters."),
+        ("\u{202e}boB\n", "A name has no invisible characters."),
+        ("\u{200d}\n", "Nothing of this name can be seen."),
+        ("Server\n", "Others are called that who gave no name."),
+        ("guest-2\n", "Others are called that who gave no name."),
     ] {
         anna.fill("name", name);
         assert_eq!(anna.text("name-hint"), hint);

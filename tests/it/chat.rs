@@ -225,6 +225,12 @@ fn a_wrong_name_is_refused_before_the_handshake() {
         ("a%0Ab", "it has control characters"),
         ("%C2%85x%C2%85y", "it has control characters"),
         (&"x".repeat(41), "it has more than 40 characters"),
+        ("%E2%80%8B", "it has invisible characters"),
+        ("Anna%E2%80%8B", "it has invisible characters"),
+        ("%E2%80%AEannA", "it has invisible characters"),
+        ("%E2%80%8D", "nothing of it can be seen"),
+        ("guest-17", "it is what others are called who gave no name"),
+        ("Server", "it is what others are called who gave no name"),
     ] {
         let text = format!("This cannot be a name: {why}.\n");
         assert_eq!(refusal(&program, &format!("/ws/chat/lobby/?name={name}")), (400, text));
@@ -239,10 +245,13 @@ fn a_wrong_room_is_refused_on_the_page_and_the_socket() {
     let program = Program::serve(&[]);
     let too_long = ("x".repeat(101), "it has more than 100 characters");
     let too_many_bytes = ("%F0%9F%9A%80".repeat(63), "it has more than 250 bytes in UTF-8");
-    for (room, why) in [("%20", "it is empty"), (&too_long.0, too_long.1)]
-        .into_iter()
-        .chain([(too_many_bytes.0.as_str(), too_many_bytes.1)])
-    {
+    for (room, why) in [
+        ("%20", "it is empty"),
+        (&too_long.0, too_long.1),
+        (&too_many_bytes.0, too_many_bytes.1),
+        ("%E2%80%AEybbol", "it has invisible characters"),
+        ("%EF%BB%BF", "it has invisible characters"),
+    ] {
         let text = format!("This cannot be a room: {why}.\n");
         assert_eq!(refusal(&program, &format!("/ws/chat/{room}/")), (400, text.clone()));
         let reply = program.connect().get(&format!("/chat/{room}/"));

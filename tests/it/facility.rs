@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use landline::{Error, Facility, Flags, Hub, Request, Server, facility};
+use landline::{Error, Facility, Flags, Hub, Identity, Request, Server, facility};
 
 use crate::harness::{Client, PATIENCE, Reply, Running, patient};
 use crate::publisher::{facilities, who};
@@ -325,6 +325,19 @@ fn a_clean_goodbye_is_answered_and_ends_the_membership() {
     server.becomes_empty();
     let all = hub.publisher("news").broadcast().users(["a"]);
     assert_eq!(all.publish("x", Duration::ZERO).unwrap().members(), 0);
+    assert_eq!(hub.stats().groups, 0);
+}
+
+#[test]
+fn a_client_of_too_many_groups_is_told_so() {
+    let hub = Hub::new();
+    let groups = (0..1001).map(|number| number.to_string()).collect::<Vec<_>>();
+    let many = move |_: &Request| Identity::default().groups(groups.clone());
+    let server = serve(&hub, facility().identify(many));
+    let reply = refused(&server, "/ws/news/?subscribe-group");
+    let text = "This address cannot be used: it has 1001 channels, over the limit of 1000.\n";
+    assert_eq!((reply.status, reply.text()), (400, text));
+    server.becomes_empty();
     assert_eq!(hub.stats().groups, 0);
 }
 

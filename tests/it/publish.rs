@@ -329,6 +329,19 @@ fn what_the_server_itself_refuses_is_json_too() {
         assert_eq!(reply.header("connection"), Some("close"), "{bytes}");
         client.expect_fin();
     }
+    // What is wrong with a query is known before the route is.
+    for (method, target) in [
+        ("GET", "/send/?message=%ff"),
+        ("GET", "/send/?message=a%00"),
+        ("POST", "/api/publish?a=%ff"),
+    ] {
+        let reply = server.connect().ask(request(method, target, "", b""));
+        let (error, _) = refused(&reply, 400);
+        let name = if method == "GET" { "\"message\"" } else { "\"a\"" };
+        assert!(error.starts_with(&format!("The value of {name} among")), "{error}");
+    }
+    let reply = server.connect().ask(head("Content-Length: 101"));
+    assert!(refused(&reply, 413).0.contains("100 bytes"));
     // Others speak as before.
     let reply = server.connect().ask(request("POST", "/nothing", "", &[b'x'; 101]));
     assert_eq!(

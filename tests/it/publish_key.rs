@@ -110,6 +110,12 @@ fn a_wrong_key_is_code_1_and_is_not_shown() {
         assert!(!ended.stderr.contains("hush"), "{}", ended.stderr);
         assert_eq!(ended.stdout, "");
     }
+    // A secret that could not be made must not open the door.
+    let mut command = landline(&["--port", "0"]);
+    command.env("LANDLINE_PUBLISH_KEY", "");
+    let ended = Program::spawn(command).end();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("this one is empty"), "{}", ended.stderr);
     let mut command = landline(&["--port", "0"]);
     command.env("LANDLINE_PUBLISH_KEY", "hush");
     let ended = Program::spawn(command).end();

@@ -170,13 +170,15 @@ fn command() -> clap::Command {
 }
 
 /// Adds default and variable to a flag's help, and takes the variable away if it is set to
-/// nothing: compose files and unit files write that for "not set".
+/// nothing: compose files and unit files write that for "not set". Only a key that is nothing is
+/// an error, for whoever sets one wants the door closed.
 fn complete(arg: clap::Arg) -> clap::Arg {
     let (Some(name), Some(help)) = (arg.get_env(), arg.get_help()) else { return arg };
     let default = default_text(arg.get_id().as_str());
     let default = default.map(|default| format!("[default: {default}] ")).unwrap_or_default();
     let help = format!("{help}\n{default}[env: {}]", name.to_string_lossy());
-    let arg = if is_blank(name) { arg.env(Resettable::Reset) } else { arg.hide_env(true) };
+    let is_unset = is_blank(name) && arg.get_id() != "publish_key";
+    let arg = if is_unset { arg.env(Resettable::Reset) } else { arg.hide_env(true) };
     // A negative number gets the words of its value's parser, not those for an unknown flag.
     let takes_value = arg.get_action().takes_values();
     arg.help(help).allow_negative_numbers(takes_value)

@@ -29,21 +29,13 @@ use landline::{
 use serde_json::{Value, json};
 
 use crate::demo::page;
+use crate::names::{GUEST, NAME_CHARACTERS, Wrong, check_name, check_room};
 
-/// Most characters of a room's name.
-const ROOM_CHARACTERS: usize = 100;
-/// Most bytes of a room's name: what a group's name can hold beside the word before it.
-const ROOM_BYTES: usize = 250;
-/// Most characters of a person's name.
-const NAME_CHARACTERS: usize = 40;
 /// Most characters of a message.
 const MESSAGE_CHARACTERS: usize = 4000;
 
 /// What the names of the groups with those who are seen start with.
 const HERE: &str = "here:";
-
-/// What is wrong with something a client said, in words that follow "Not sent: " and the like.
-type Wrong = String;
 
 /// Adds the chat to a server whose hub announces by [`announce`].
 pub(crate) fn routes(builder: Builder) -> Builder {
@@ -126,7 +118,7 @@ impl<'a> Seat<'a> {
             ws,
             chat: hub.group(format!("chat:{room}")),
             here: name.map(|_| hub.group(format!("{HERE}{room}"))),
-            name: name.map_or_else(|| format!("guest-{}", ws.conn_id()), str::to_owned),
+            name: name.map_or_else(|| format!("{GUEST}{}", ws.conn_id()), str::to_owned),
         };
         ws.join(seat.chat.name())?;
         if let Some(here) = &seat.here {
@@ -243,38 +235,6 @@ fn said(message: &Message) -> Result<String, Wrong> {
     }
 }
 
-fn check_name(name: &str) -> Result<(), Wrong> {
-    check(name, NAME_CHARACTERS)
-}
-
-/// A room's name has to fit into a path as one segment.
-fn check_room(room: &str) -> Result<(), Wrong> {
-    check(room, ROOM_CHARACTERS)?;
-    if room.len() > ROOM_BYTES {
-        return Err(format!("it has more than {ROOM_BYTES} bytes in UTF-8"));
-    }
-    if room.contains(['/', '\\']) {
-        return Err("it has a slash".into());
-    }
-    if room == "." || room == ".." {
-        return Err("it is only dots".into());
-    }
-    Ok(())
-}
-
-fn check(text: &str, most: usize) -> Result<(), Wrong> {
-    if text.trim().is_empty() {
-        return Err("it is empty".into());
-    }
-    if text.chars().count() > most {
-        return Err(format!("it has more than {most} characters"));
-    }
-    if text.chars().any(char::is_control) {
-        return Err("it has control characters".into());
-    }
-    Ok(())
-}
-
 /// A text as one segment of a path.
 fn in_path(text: &str) -> String {
     let mut path = String::with_capacity(text.len() * 3);
@@ -322,22 +282,6 @@ mod tests {
             assert!(said.contains(why), "{wrong:.40}: {said}");
         }
         assert!(said(&Message::from(b"{}".to_vec())).unwrap_err().contains("binary"));
-    }
-
-    #[test]
-    fn names_and_rooms_are_short_and_printable() {
-        let longest = "名".repeat(NAME_CHARACTERS);
-        for right in ["Anna", "房间", "👩‍🚀", "<script>", "a b", &longest] {
-            assert_eq!((check_name(right), check_room(right)), (Ok(()), Ok(())), "{right}");
-        }
-        for wrong in ["", " ", "a\nb", "a\u{7f}", "\u{85}", &"x".repeat(ROOM_CHARACTERS + 1)] {
-            assert!(check_name(wrong).is_err() && check_room(wrong).is_err(), "{wrong:?}");
-        }
-        assert!(check_name(&(longest + "x")).is_err());
-        assert_eq!(check_room(&"x".repeat(ROOM_CHARACTERS)), Ok(()));
-        for wrong in [".", "..", "a/b", "a\\b", &"🚀".repeat(63)] {
-            assert!(check_room(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) fn listen(mut builder: Builder, settings: Settings) -> Result<Server,
     let first = addresses.next().expect("settings name a host or take the default");
     let server = addresses.try_fold(builder.bind(first)?, Server::bind)?;
     for host in settings.hosts.iter().filter(|host| host.is_public()) {
-        log::info!("other machines can reach {host}; the demo echoes and chats, and keeps nothing");
+        log::info!("other machines can reach {host}; the demo echoes and chats for all of them");
     }
     settings.publishing.check(&server.local_addrs())?;
     Ok(server)

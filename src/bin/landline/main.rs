@@ -7,6 +7,7 @@ mod demo;
 mod exit;
 mod listen;
 mod logging;
+mod names;
 mod pages;
 mod publish;
 mod settings;

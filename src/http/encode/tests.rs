@@ -78,7 +78,7 @@ fn the_connection_line_follows_version_and_wish() {
 
 #[test]
 fn a_response_can_close_the_connection() {
-    let (head, keep_alive) = bytes(Refusal::body_too_long().into_response(), &PLAIN);
+    let (head, keep_alive) = bytes(Refusal::body_too_long(9).into_response(), &PLAIN);
     assert!(!keep_alive);
     assert!(head.starts_with(b"HTTP/1.1 413 Payload Too Large\r\nConnection: close\r\n"));
 }

@@ -40,10 +40,11 @@ impl Key {
     pub(crate) fn new(key: &str) -> Result<Self> {
         if !KEY_BYTES.contains(&key.len()) {
             let (least, most) = KEY_BYTES.into_inner();
-            let text = format!(
-                "a publish key has {least} to {most} characters, this one has {}",
-                key.len()
-            );
+            let found = match key.len() {
+                0 => "is empty".to_owned(),
+                number => format!("has {number}"),
+            };
+            let text = format!("a publish key has {least} to {most} characters, this one {found}");
             return Err(Error::new(ErrorKind::Config, text));
         }
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {

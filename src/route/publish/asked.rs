@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::answer::Fault;
+use super::answer::{Fault, shown};
 use super::fields::Fields;
 use super::json::{self, kind};
 use super::publication::{Otherwise, Publication};
@@ -62,16 +62,26 @@ impl Kind {
             let error = "The body is compressed, which is not understood here; send it as it is.";
             return Err(Fault::new(415, error));
         }
+        let mut lines = headers.raw("content-type").map(String::from_utf8_lossy);
+        let (line, more) = (lines.next(), lines.next());
         let unknown = || {
-            let error = "Say with Content-Type what the body is: application/json, \
-                         application/x-www-form-urlencoded, text/plain or \
-                         application/octet-stream.";
+            let found = match (&line, more.is_some()) {
+                (None, _) => "There is no Content-Type".to_owned(),
+                (Some(_), true) => "There is more than one Content-Type".to_owned(),
+                (Some(line), false) => {
+                    format!("The Content-Type {:?} is not understood", shown(line))
+                }
+            };
+            let error = format!(
+                "{found}; send the body as application/json, application/x-www-form-urlencoded, \
+                 text/plain or application/octet-stream."
+            );
             Fault::new(415, error)
         };
-        if headers.count("content-type") != 1 {
+        if more.is_some() {
             return Err(unknown());
         }
-        let mut parts = headers.get("content-type").unwrap_or_default().split(';').map(str::trim);
+        let mut parts = line.as_deref().unwrap_or_default().split(';').map(str::trim);
         let kind = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
             "application/json" => Self::Json,
             "application/x-www-form-urlencoded" => Self::Form,

@@ -100,8 +100,7 @@ impl Fields {
             (Value::String(text), Written::AsText) => digits(text),
             _ => return Err(self.wrong(name, "a whole number", &value)),
         };
-        let wrong = || Fault::bad(format!("`{name}` must be a whole number from 0 up.")).at(name);
-        number.map(Some).ok_or_else(wrong)
+        number.map(Some).ok_or_else(|| Self::wrong_value(name, "a whole number from 0 up", &value))
     }
 
     /// Takes a truth; what is not there is false.
@@ -112,7 +111,7 @@ impl Fields {
             (Value::String(text), Written::AsText) if text == "true" => Ok(true),
             (Value::String(text), Written::AsText) if text == "false" => Ok(false),
             (Value::String(_), Written::AsText) => {
-                Err(Fault::bad(format!("`{name}` must be true or false.")).at(name))
+                Err(Self::wrong_value(name, "true or false", &value))
             }
             _ => Err(self.wrong(name, "true or false", &value)),
         }
@@ -130,13 +129,35 @@ impl Fields {
         Err(Fault::bad(error).at(name))
     }
 
+    /// The fault for a value of the right kind that is none of those there are.
+    fn wrong_value(name: &str, expected: &str, value: &Value) -> Fault {
+        let value = shown(&value.to_string());
+        Fault::bad(format!("`{name}` must be {expected}, not {value}.")).at(name)
+    }
+
     /// The fault for a value of the wrong kind.
     fn wrong(&self, name: &str, expected: &str, value: &Value) -> Fault {
+        self.wrong_kind(name, expected, value, "")
+    }
+
+    /// The same, with what to do about it.
+    pub(crate) fn wrong_kind(
+        &self,
+        name: &str,
+        expected: &str,
+        value: &Value,
+        advice: &str,
+    ) -> Fault {
         let found: Cow<'_, str> = match (self.written, value) {
             (Written::AsText, Value::Array(list)) => format!("given {} times", list.len()).into(),
             _ => kind(value).into(),
         };
-        Fault::bad(format!("`{name}` must be {expected}, not {found}.")).at(name)
+        Fault::bad(format!("`{name}` must be {expected}, not {found}{advice}.")).at(name)
+    }
+
+    /// True for a form or query.
+    pub(crate) fn is_text(&self) -> bool {
+        self.written == Written::AsText
     }
 }
 
@@ -182,6 +203,10 @@ mod tests {
         assert_eq!(fields.texts("many"), Ok(vec!["a".into(), "b".into()]));
         assert_eq!(fields.number("number"), Ok(Some(7)));
         assert_eq!((fields.truth("truth"), fields.truth("false")), (Ok(true), Ok(false)));
+        let error = of_text("a=abc").number("a").unwrap_err();
+        assert_eq!(error.error(), "`a` must be a whole number from 0 up, not \"abc\".");
+        let error = of_text("a=yes").truth("a").unwrap_err();
+        assert_eq!(error.error(), "`a` must be true or false, not \"yes\".");
         let error = of_text("a=1&a=2&a=3").text("a").unwrap_err();
         assert_eq!(error.error(), "`a` must be a string, not given 3 times.");
         for wrong in ["a=x", "a=", "a=+1", "a=-1", "a=1.5", "a=99999999999999999999"] {

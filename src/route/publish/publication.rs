@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::answer::Fault;
 use super::fields::Fields;
-use super::json::kind;
 use crate::ws::Message;
 
 /// Most groups, users or sessions of one publication.
@@ -113,7 +112,7 @@ impl Publication {
         let (target, except) = place(&mut fields, otherwise)?;
         let message = match fields.take_any("message") {
             Some(Value::String(text)) => text.into(),
-            Some(other) => return Err(not_text(&other)),
+            Some(other) => return Err(not_text(&fields, &other)),
             None => {
                 let error = "`message` is missing; give the text to publish.";
                 return Err(Fault::bad(error).at("message"));
@@ -147,15 +146,16 @@ impl Hash for Publication {
     }
 }
 
-fn not_text(value: &Value) -> Fault {
+fn not_text(fields: &Fields, value: &Value) -> Fault {
     let advice = match value {
+        _ if fields.is_text() => "",
         Value::Object(_) | Value::Array(_) => {
             "; to send JSON, write it into a string: \"{\\\"a\\\":1}\""
         }
         Value::Number(_) | Value::Bool(_) => "; put it in quotes",
         Value::Null | Value::String(_) => "",
     };
-    Fault::bad(format!("`message` must be a string, not {}{advice}.", kind(value))).at("message")
+    fields.wrong_kind("message", "a string", value, advice)
 }
 
 /// Reads all but the message.

@@ -172,6 +172,8 @@ impl Recipient {
             has_displaced |= displaced > 0;
         }
         if has_displaced {
+            // A small one may have taken the place of large ones.
+            self.conn.outbox.room.notify_all();
             // The queue holds the newest of them.
             let waiting = state.queue.count(parcel.lane);
             let queued = fates[first..].iter_mut().rev().filter(|fate| **fate == Fate::Queued);

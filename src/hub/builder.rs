@@ -55,7 +55,8 @@ impl HubBuilder {
     }
 
     /// The same for some groups: a name, or the beginning of names before a final `*`
-    /// (`prices/*`). The first that fits counts.
+    /// (`prices/*`). The first that fits counts. Channels of facilities are named as in ws4redis:
+    /// `broadcast:news`, `user:anna:news`.
     ///
     /// # Source
     /// Channels' `channel_capacity` with its patterns.

@@ -27,7 +27,7 @@ use crate::ws::encoded::Encoded;
 ///
 /// # Threads
 /// Those that carry messages start with the first one, the one for presence with the first user.
-/// They end when the last handle and the last server of the hub are gone.
+/// They end when the last handle, [`Watch`](crate::Watch) and server of the hub are gone.
 ///
 /// # Example
 /// ```

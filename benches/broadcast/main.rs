@@ -11,7 +11,8 @@
 //! The last rows have one member that stops reading: what it costs the others, and what became of
 //! it.
 //!
-//! `-- --rounds 3 --members 1000 --scale 50` for less; as a test (without cargo's `--bench`) it
+//! `-- --rounds 3 --members 1000 --scale 50` for less, `--unpinned` to leave the cores to the
+//! scheduler; as a test (without cargo's `--bench`) it
 //! only shows that it works.
 
 #[path = "../client/mod.rs"]
@@ -53,9 +54,10 @@ fn main() {
         let value = at.and_then(|at| arguments.get(at + 1)).map(|value| value.parse());
         value.map_or(default, |value| value.expect("a number behind the flag"))
     };
-    if !arguments.iter().any(|argument| argument == "--unpinned") {
-        process::pin_self();
+    if arguments.iter().any(|argument| argument == "--unpinned") {
+        process::leave_unpinned();
     }
+    process::pin_self();
     let is_bench = arguments.iter().any(|argument| argument == "--bench");
     let (rounds, scale, members) = if is_bench { (5, 100, 1000) } else { (1, 2, 20) };
     let members = number("--members", members);

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Which server.
 #[derive(Clone, Copy)]
@@ -30,7 +31,7 @@ pub(crate) struct Child {
 impl Child {
     pub(crate) fn start(role: Role) -> Self {
         let program = std::env::current_exe().expect("this program has a path");
-        let mut command = match has_taskset() {
+        let mut command = match is_pinned() {
             true => {
                 let mut command = Command::new("taskset");
                 command.args(["-c", "0"]).arg(program);
@@ -74,14 +75,26 @@ impl Drop for Child {
     }
 }
 
-fn has_taskset() -> bool {
+static LEAVE_UNPINNED: AtomicBool = AtomicBool::new(false);
+
+/// Leaves servers and client to the scheduler.
+#[allow(dead_code, reason = "not every bench can be told so")]
+pub(crate) fn leave_unpinned() {
+    LEAVE_UNPINNED.store(true, Relaxed);
+}
+
+/// True if there is a way to give server and client a core each, and it is wanted.
+fn is_pinned() -> bool {
+    if LEAVE_UNPINNED.load(Relaxed) {
+        return false;
+    }
     let output = Command::new("taskset").arg("--version").output();
     output.is_ok_and(|output| output.status.success())
 }
 
 /// Gives the client the second core, if there is a way to say so.
 pub(crate) fn pin_self() {
-    if has_taskset() {
+    if is_pinned() {
         let id = std::process::id().to_string();
         let _ = Command::new("taskset").args(["-pc", "1", &id]).output();
     }

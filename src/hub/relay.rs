@@ -125,6 +125,9 @@ impl Relays {
     }
 }
 
+/// So many members of one relay are served in longer than it takes to let others go first.
+const WORTH_A_YIELD: usize = 64;
+
 /// Messages of one group that go to the same members and are treated alike.
 struct Run {
     members: Shard,
@@ -158,6 +161,11 @@ impl Relay {
     /// Takes what waits, as far as it is carried at a time, and sorts it by group.
     fn collect(&self, first: Job) -> Vec<Run> {
         let mut bytes = first.publication.encoded.frame().len();
+        if first.members.len() >= WORTH_A_YIELD {
+            // The message has just woken this thread, perhaps on its publisher's own core. What
+            // the publisher has ready goes with it if it gets its turn now, for half the calls.
+            thread::yield_now();
+        }
         let mut runs = Runs::default();
         runs.add(first);
         for _ in 1..MAX_MESSAGES {

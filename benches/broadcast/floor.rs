@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use crate::client;
+
 const RELAYS: usize = 2;
 
 enum Order {
@@ -34,22 +36,13 @@ pub(crate) fn serve() {
 
 fn session(mut stream: TcpStream, number: usize, relays: &[Sender<Order>]) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut buffer = vec![0; 16 * 1024];
-    let mut filled = 0;
-    while !buffer[..filled].ends_with(b"\r\n\r\n") {
-        filled += stream.read(&mut buffer[filled..])?;
-    }
-    let is_publisher = buffer.starts_with(b"GET /publish ");
-    // The key of the bench never changes, so neither does the answer.
-    stream.write_all(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
-    )?;
+    let is_publisher = client::admit(&mut stream)? == "/publish";
     if !is_publisher {
         stream.write_all(b"\x81\x05ready")?;
         let _ = relays[number % RELAYS].send(Order::Join(stream.try_clone()?));
     }
-    filled = 0;
+    let mut buffer = vec![0; 16 * 1024];
+    let mut filled = 0;
     loop {
         let count = stream.read(&mut buffer[filled..])?;
         if count == 0 {

@@ -49,11 +49,7 @@ fn main() {
         Some("serve-floor") => return floor::serve(),
         _ => {}
     }
-    let number = |name: &str, default: usize| {
-        let at = arguments.iter().position(|argument| argument == name);
-        let value = at.and_then(|at| arguments.get(at + 1)).map(|value| value.parse());
-        value.map_or(default, |value| value.expect("a number behind the flag"))
-    };
+    let number = |name: &str, default| client::number(&arguments, name, default);
     if arguments.iter().any(|argument| argument == "--unpinned") {
         process::leave_unpinned();
     }

@@ -50,3 +50,30 @@ pub(crate) fn open_at(address: SocketAddr, path: &str) -> TcpStream {
     }
     stream
 }
+
+/// The number behind a flag of the command line.
+pub(crate) fn number(arguments: &[String], name: &str, default: usize) -> usize {
+    let at = arguments.iter().position(|argument| argument == name);
+    let value = at.and_then(|at| arguments.get(at + 1)).map(|value| value.parse());
+    value.map_or(default, |value| value.expect("a number behind the flag"))
+}
+
+/// Takes a client of a bench as a hand-made server does: whatever it asks, the answer is the same,
+/// because the key never changes. Returns the path it asked for.
+pub(crate) fn admit(stream: &mut TcpStream) -> std::io::Result<String> {
+    let mut head = Vec::new();
+    let mut bytes = [0; 1024];
+    while !head.ends_with(b"\r\n\r\n") {
+        let count = stream.read(&mut bytes)?;
+        if count == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        head.extend_from_slice(&bytes[..count]);
+    }
+    stream.write_all(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+    )?;
+    let head = String::from_utf8_lossy(&head);
+    Ok(head.split(' ').nth(1).unwrap_or_default().to_owned())
+}

@@ -39,8 +39,10 @@
 //! - [`PublishApi`]: what other programs send to the hub by HTTP.
 //! - [`WebSocket`], [`Sender`], [`Message`], [`Closed`]: the open connection, its handle for other
 //!   threads, what travels, and how it ended.
-//! - [`Hub`], [`Group`], [`Join`]: groups of connections; [`Inbox`] and [`Incoming`] for handlers
-//!   that take group messages themselves.
+//! - [`Hub`], [`Group`], [`Join`]: groups of connections; [`Overflow`]: what becomes of members that
+//!   do not keep up; [`Delivery`], [`HubStats`]: what became of messages; [`Presence`], [`Watch`]:
+//!   who is there; [`Inbox`] and [`Incoming`] for handlers that take group messages themselves.
+//! - [`facility`], [`Publisher`]: channels in the words of django-websocket-redis.
 //! - [`Consumer`], [`JsonConsumer`], [`Context`], [`Admission`]: a connection as an object, in the
 //!   words of Channels.
 //! - [`Config`], [`Origins`]: limits, timeouts, and which pages may connect.

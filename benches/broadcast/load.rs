@@ -15,6 +15,9 @@ use crate::client;
 const PAYLOAD: usize = 32;
 const FRAME: usize = 2 + PAYLOAD;
 
+/// What a server sends to members that have been silent for long.
+const PING: &[u8] = b"\x89\x00";
+
 /// No delivery takes longer, unless it is lost.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -50,7 +53,7 @@ struct Member {
 pub(crate) struct Load {
     members: Vec<Member>,
     publisher: TcpStream,
-    _stopped: Option<TcpStream>,
+    stopped: Option<TcpStream>,
     epoll: OwnedFd,
     start: Instant,
     published: usize,
@@ -64,11 +67,7 @@ pub(crate) struct Load {
 impl Load {
     pub(crate) fn open(address: SocketAddr, members: usize, has_stopped: bool) -> Self {
         let epoll = epoll::create(CreateFlags::CLOEXEC).expect("epoll");
-        let stopped = has_stopped.then(|| {
-            let stream = client::open(address);
-            rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4096).expect("a socket");
-            stream
-        });
+        let stopped = has_stopped.then(|| client::open(address));
         let members = (0..members).map(|index| {
             let mut stream = client::open(address);
             let mut ready = [0; 7];
@@ -84,7 +83,7 @@ impl Load {
         Self {
             members,
             publisher,
-            _stopped: stopped,
+            stopped,
             epoll,
             start: Instant::now(),
             published: 0,
@@ -126,6 +125,32 @@ impl Load {
         Outcome { deliveries, seconds, cpu: 0.0, p50: at(0.5), p99: at(0.99) }
     }
 
+    /// Lets the member that has not read read now, and tells what became of it.
+    pub(crate) fn end_of_stopped(&mut self) -> Option<String> {
+        let stopped = self.stopped.as_mut()?;
+        stopped.set_read_timeout(Some(Duration::from_secs(3))).expect("a socket");
+        let mut bytes = Vec::new();
+        let end = stopped.read_to_end(&mut bytes);
+        let was_reset = end.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset);
+        let (mut messages, mut rest) = (0, bytes.strip_prefix(b"\x81\x05ready").expect("ready"));
+        loop {
+            rest = rest.strip_prefix(PING).unwrap_or(rest);
+            if rest.first() != Some(&0x81) || rest.len() < FRAME {
+                break;
+            }
+            messages += 1;
+            rest = &rest[FRAME..];
+        }
+        Some(match rest {
+            [0x88, _, high, low, ..] => {
+                let code = u16::from_be_bytes([*high, *low]);
+                format!("closed with {code} behind {messages} messages")
+            }
+            _ if was_reset => format!("closed and cut, it can still read {messages} messages"),
+            _ => format!("not full, with {messages} messages waiting"),
+        })
+    }
+
     fn send(&mut self, messages: usize) {
         let mut frames = Vec::new();
         for _ in 0..messages {
@@ -163,13 +188,20 @@ impl Load {
             Err(error) => panic!("member {index}: {error}"),
         };
         member.buffer.extend_from_slice(&bytes[..count]);
-        let whole = member.buffer.len() / FRAME * FRAME;
-        for frame in member.buffer[..whole].chunks_exact(FRAME) {
+        let mut whole = 0;
+        while let Some(frame) = member.buffer.get(whole..) {
+            if frame.starts_with(PING) {
+                member.stream.write_all(&client::masked_frame(0x8a, b"")).expect("room for a pong");
+                whole += PING.len();
+                continue;
+            }
+            let Some(frame) = frame.get(..FRAME) else { break };
             assert_eq!(frame[..2], [0x81, PAYLOAD as u8], "no frame of the bench");
             assert_eq!(number(&frame[2..18]), member.next as u64, "order of member {index}");
             self.latencies.push((now.saturating_sub(number(&frame[18..]))) as u32);
             self.arrivals[member.next - self.done] += 1;
             member.next += 1;
+            whole += FRAME;
         }
         member.buffer.drain(..whole);
     }

@@ -42,6 +42,10 @@ const CELLS: [Cell; 4] = [
     Cell { name: "256 in flight", pace: Pace::InFlight(256), messages: 6000 },
 ];
 
+/// Enough that a member that stops reading fills what the kernels hold for it, megabytes, and its
+/// queue.
+const STOPPED_MESSAGES: usize = 200_000;
+
 fn main() {
     let arguments: Vec<String> = env::args().collect();
     match arguments.get(1).map(String::as_str) {
@@ -66,7 +70,8 @@ fn main() {
     for cell in &CELLS {
         compare(cell, members, rounds, scale);
     }
-    stopped(members, rounds, scale);
+    // So many messages go to fewer members, or it would take all day.
+    stopped((members / 5).max(1), rounds, scale);
 }
 
 /// Prints a cell of both servers.
@@ -75,7 +80,7 @@ fn compare(cell: &Cell, members: usize, rounds: usize, scale: usize) {
     let (mut floors, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         for (role, outcomes) in [(Role::Floor, &mut floors), (Role::Ours, &mut ours)] {
-            outcomes.push(run(role, cell.pace, members, messages, false));
+            outcomes.push(run(role, cell.pace, members, messages));
         }
     }
     let pairs = floors.iter().zip(&ours);
@@ -91,21 +96,33 @@ fn compare(cell: &Cell, members: usize, rounds: usize, scale: usize) {
     print(&format!("{}, {}", cell.name, Role::Ours.name()), &ours, &ratio);
 }
 
-/// Prints what a member that stops reading does to the others.
+/// Prints what a member that stops reading does to the others, and what became of it.
 fn stopped(members: usize, rounds: usize, scale: usize) {
-    let messages = (6000 * scale / 100).max(4);
+    let messages = (STOPPED_MESSAGES * scale / 100).max(4);
     for (name, has_stopped) in [("all read", false), ("one stopped", true)] {
-        let pace = Pace::InFlight(16);
-        let run = |_| run(Role::Ours, pace, members, messages, has_stopped);
-        let outcomes: Vec<Outcome> = (0..rounds).map(run).collect();
-        print(&format!("16 in flight, {name}"), &outcomes, "");
+        let mut ends = Vec::new();
+        let outcomes: Vec<Outcome> = (0..rounds)
+            .map(|_| {
+                let server = Child::start(Role::Ours);
+                let mut load = Load::open(server.address, members, has_stopped);
+                let outcome = measure(&server, &mut load, Pace::InFlight(16), messages);
+                ends.extend(load.end_of_stopped());
+                outcome
+            })
+            .collect();
+        let end = ends.pop().unwrap_or_default();
+        print(&format!("{members} members, {name}"), &outcomes, &end);
     }
 }
 
-fn run(role: Role, pace: Pace, members: usize, messages: usize, has_stopped: bool) -> Outcome {
+fn run(role: Role, pace: Pace, members: usize, messages: usize) -> Outcome {
     let server = Child::start(role);
-    let mut load = Load::open(server.address, members, has_stopped);
+    let mut load = Load::open(server.address, members, false);
     load.publish(Pace::InFlight(16), (messages / 10).max(2));
+    measure(&server, &mut load, pace, messages)
+}
+
+fn measure(server: &Child, load: &mut Load, pace: Pace, messages: usize) -> Outcome {
     let before = server.cpu_seconds();
     let mut outcome = load.publish(pace, messages);
     outcome.cpu = (server.cpu_seconds() - before) * 1e6 / outcome.deliveries as f64;

@@ -35,6 +35,7 @@ mod overflow;
 mod presence;
 mod protocol;
 mod publish;
+mod publish_access;
 #[cfg(feature = "cli")]
 mod publish_key;
 mod publisher;

@@ -66,11 +66,11 @@ impl HubBuilder {
         self
     }
 
-    /// How many threads carry messages to members, at least 1. Default: one per core, but not
+    /// How many threads carry messages to members, from 1 to 256. Default: one per core, but not
     /// fewer than 2 and not more than 4. They start with the first message.
     #[must_use]
     pub fn relays(mut self, number: usize) -> Self {
-        self.relays = number.max(1);
+        self.relays = number.clamp(1, 256);
         self
     }
 

@@ -326,3 +326,6 @@ impl Tally {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

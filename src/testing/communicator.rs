@@ -21,8 +21,8 @@ use crate::ws::{Bytes, Closed, Message, Side, close_code};
 /// Dropping it cuts the connection without a word; [`disconnect`](Self::disconnect) says goodbye.
 ///
 /// # Blocking
-/// Every call waits at most for its timeout (5 s unless [set](Self::set_timeout)), counted from
-/// its start. Pings are answered while a call receives, and not between calls.
+/// Every call that sends, receives or says goodbye waits at most for the timeout (5 s unless
+/// [set](Self::set_timeout)), counted from its start. Pings are answered while a call receives, and not between calls.
 ///
 /// # Errors
 /// - `Timeout`: what was due did not come in time; the connection is as it was.
@@ -52,7 +52,13 @@ enum Came {
 }
 
 impl Communicator {
-    /// Opens a WebSocket on a path; see [`CommunicatorBuilder::connect`] for the errors.
+    /// Opens a WebSocket on a path.
+    ///
+    /// # Blocking
+    /// Until the handshake is answered, 5 s at most.
+    ///
+    /// # Errors
+    /// As [`CommunicatorBuilder::connect`]: a refusal holds the server's answer.
     pub fn connect(server: &LiveServer, path: &str) -> Result<Self> {
         Self::builder(server, path).connect()
     }
@@ -193,6 +199,9 @@ impl Communicator {
     }
 
     /// Checks that nothing comes for so long.
+    ///
+    /// # Blocking
+    /// For the whole of `time`, whatever the timeout is, or until something comes.
     ///
     /// # Errors
     /// `Protocol`: a message came; the next receive returns it. `Closed`: the connection ended.

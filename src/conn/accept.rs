@@ -5,10 +5,7 @@
 //!    └─────decline─────► the request is answered as plain HTTP
 //! ```
 
-use crate::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-
-use crate::sync::Mutex;
 
 use crate::conn::connection::Connection;
 use crate::conn::recipient::Recipient;
@@ -16,6 +13,8 @@ use crate::conn::record::Phase;
 use crate::conn::socket::WebSocket;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::stream::Stream;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::ws::handshake::Offer;
 
 /// A valid handshake that has not been answered.

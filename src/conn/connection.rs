@@ -5,12 +5,9 @@
 //! the outbox's send lock, then `watch`. `stream` is taken alone; the mailbox has a lock of its own,
 //! under which no other is taken. See `docs/ARCHITECTURE.md`.
 
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
-
-use crate::sync::Mutex;
 
 use crate::config::Config;
 use crate::conn::groups::Groups;
@@ -21,6 +18,8 @@ use crate::conn::record::{Clock, Phase, Record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::poll::{Interest, Poller};
 use crate::net::stream::Stream;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What all connections of a server share.
 #[derive(Debug)]

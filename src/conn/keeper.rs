@@ -15,19 +15,18 @@
 //!
 //! It never blocks on a connection: it only tries locks, and sends and receives without waiting.
 
-use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::sync::Mutex;
-
 use crate::conn::connection::{Connection, Shared};
 use crate::conn::record::{Phase, millis};
 use crate::net::poll::{Interest, Ready};
 use crate::net::stream::{Blocking, Received, Stream};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::ws::Side;
 use crate::ws::close::{CloseFrame, close_code};
 use crate::ws::encoded::FrameKind;

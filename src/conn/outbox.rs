@@ -10,17 +10,16 @@
 //! queued, and the keeper sends it when the socket can be written. The close frame is the last
 //! frame; pings and pongs pass what has not begun and do not count against the limit.
 
-use crate::sync::atomic::Ordering;
 use std::io::{self, ErrorKind as IoErrorKind, IoSlice};
 use std::sync::Arc;
-
-use crate::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::conn::connection::Connection;
 use crate::conn::send_state::{End, SendState};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::stream::{Blocking, Stream};
+use crate::sync::atomic::Ordering;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::ws::close::{CloseFrame, Closed, Side, Violation, close_code};
 use crate::ws::encoded::{FrameKind, HeaderBytes, MAX_HEADER_BYTES};
 use crate::ws::{Bytes, Message};

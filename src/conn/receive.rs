@@ -16,7 +16,6 @@
 //! fill it and ends with a whole frame. A large binary message is read straight into its own
 //! memory.
 
-use crate::sync::atomic::Ordering;
 use std::collections::VecDeque;
 use std::io;
 use std::mem::MaybeUninit;
@@ -27,6 +26,7 @@ use crate::conn::connection::Connection;
 use crate::conn::mailbox::Mailbox;
 use crate::deadline::Deadline;
 use crate::net::stream::{Blocking, Received, Stream};
+use crate::sync::atomic::Ordering;
 use crate::ws::Message;
 use crate::ws::close::{CloseFrame, Side, Violation};
 use crate::ws::encoded::FrameKind;

@@ -4,8 +4,9 @@
 //! milliseconds of the [`Clock`], zero meaning "none". A value that is a tick old does no harm:
 //! every deadline is checked again at the next tick.
 
-use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// Time as the keeper tells it: exact when asked, to a tick when read on the hot path.
 #[derive(Debug)]

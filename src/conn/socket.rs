@@ -1,12 +1,9 @@
 //! `WebSocket`, what a handler holds: receiving, sending, closing.
 
-use crate::sync::atomic::{AtomicBool, Ordering};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-use crate::sync::{Mutex, MutexGuard};
 
 use crate::conn::accept::Pending;
 use crate::conn::connection::Connection;
@@ -16,6 +13,8 @@ use crate::conn::send_state::End;
 use crate::conn::sender::Sender;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::ws::close::CloseFrame;
 use crate::ws::{Closed, Message, Side};
 

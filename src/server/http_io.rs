@@ -8,8 +8,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::sync::Mutex;
-
 use crate::conn::connection::Connection;
 use crate::conn::record::Phase;
 use crate::deadline::Deadline;
@@ -21,6 +19,7 @@ use crate::http::refusal::Refusal;
 use crate::http::request::{RequestHead, Version};
 use crate::net::stream::{Blocking, Received, Stream};
 use crate::route::request::BodySource;
+use crate::sync::Mutex;
 
 /// Bytes asked of the kernel at a time.
 const READ_BYTES: usize = 4 * 1024;

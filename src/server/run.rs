@@ -6,7 +6,6 @@
 //!                          └──► every connection cut ──ended, or 1 s ───┘
 //! ```
 
-use crate::sync::atomic::Ordering;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -23,6 +22,7 @@ use crate::net::listener::Listener;
 use crate::server::accept::accept_loop;
 use crate::server::app::App;
 use crate::server::builder::Builder;
+use crate::sync::atomic::Ordering;
 
 /// How long handlers get to return after their connections were cut.
 const AFTER_CUT: Duration = Duration::from_secs(1);

@@ -1,6 +1,5 @@
 //! The life of one connection, on its own thread: head, route, handler, answer, and again.
 
-use crate::sync::atomic::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -21,6 +20,7 @@ use crate::server::app::App;
 use crate::server::http_io::{HttpIo, NoHead};
 use crate::server::run::Alive;
 use crate::server::stats::Place;
+use crate::sync::atomic::Ordering;
 use crate::ws::close_code;
 use crate::ws::handshake::Handshake;
 

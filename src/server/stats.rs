@@ -1,11 +1,11 @@
 //! How many connections there are, and whether one more fits.
 
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// The number of the next connection. Servers that share a hub must not share a number, so there
 /// is one row of them in a process; it is no lock, so no model checker needs to see it.

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::config::Config;
+use crate::conn::buffers::Buffers;
 use crate::conn::groups::Groups;
 use crate::conn::hold::Holders;
 use crate::conn::mailbox::Mailbox;
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) poller: Poller,
+    /// Large read buffers.
+    pub(crate) buffers: Buffers,
     /// The connections that hold replies back.
     pub(crate) holders: Holders,
     /// Held by the server: a forgotten `Sender` or `Member` keeps a connection's record, and must
@@ -40,8 +43,15 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: Config, groups: Weak<dyn Groups>) -> io::Result<Self> {
         let (clock, poller) = (Clock::new(), Poller::new()?);
-        let (holders, slow_clients) = (Holders::default(), AtomicU64::new(0));
-        Ok(Self { config, clock, poller, holders, groups, slow_clients })
+        Ok(Self {
+            config,
+            clock,
+            poller,
+            groups,
+            buffers: Buffers::new(),
+            holders: Holders::default(),
+            slow_clients: AtomicU64::new(0),
+        })
     }
 
     /// The hub; `None` once neither a server nor the application has it.

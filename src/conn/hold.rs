@@ -227,3 +227,7 @@ impl Connection {
 #[cfg(test)]
 #[path = "hold/tests.rs"]
 pub(super) mod tests;
+
+#[cfg(all(test, shuttle))]
+#[path = "hold/shuttle_tests.rs"]
+mod shuttle_tests;

@@ -26,6 +26,17 @@ impl Group {
         }
     }
 
+    /// As the heading of its tables.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Echo => "Echo: connections x payload",
+            Self::Broadcast => "Broadcast: 1,000 members, 32 B",
+            Self::Http => "HTTP: GET with keep-alive",
+            Self::Connect => "Handshake and close",
+            Self::Idle => "Idle connections",
+        }
+    }
+
     /// What a `message` of the load is here.
     pub(crate) fn unit(self) -> &'static str {
         match self {
@@ -94,7 +105,7 @@ pub(crate) const CELLS: [Cell; 12] = [
     Cell::broadcast("broadcast-16", "16 in flight", Pace::InFlight(16)),
     Cell::broadcast("broadcast-1", "1 in flight", Pace::InFlight(1)),
     Cell::broadcast("broadcast-rate", "50 a second", Pace::PerSecond(50)),
-    Cell::other(Group::Http, "http", "64 connections, keep-alive", 64),
+    Cell::other(Group::Http, "http", "64 connections", 64),
     Cell::other(Group::Connect, "connect", "64 at a time", 64),
     Cell::other(Group::Idle, "idle", "10,000 connections", 10_000),
 ];

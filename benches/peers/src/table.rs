@@ -105,8 +105,7 @@ fn cpu(figures: &Figures) -> Option<f64> {
 type Figure = fn(&Column, Name) -> Option<String>;
 
 fn render_group(out: &mut String, group: Group, columns: &[Column]) {
-    let name = group.name();
-    let _ = writeln!(out, "\n### {}\n", capital(name));
+    let _ = writeln!(out, "\n### {}\n", group.title());
     match (group, columns) {
         (Group::Idle, _) => idle(out, columns),
         (_, [column]) => by_figure(out, group, column),
@@ -211,12 +210,13 @@ fn notes(out: &mut String, columns: &[Column]) {
             }
         }
     }
-    let is_starred = columns.iter().any(|column| {
-        servers(columns)
-            .iter()
-            .filter_map(|name| column.rate(*name))
-            .any(|rate| rate.ends_with('*'))
-    });
+    let is_starred =
+        columns.iter().filter(|column| column.cell.group != Group::Idle).any(|column| {
+            servers(columns)
+                .iter()
+                .filter_map(|name| column.rate(*name))
+                .any(|rate| rate.ends_with('*'))
+        });
     if is_starred {
         notes.push("- `*` the load was busy all the time: the server can do more".into());
     }

@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use crate::bench::template::{DIGITS, STAMP};
 use crate::bench::url::{Url, http_url, ws_url};
 use crate::values::{seconds, size};
+
+/// Each has a number in the stamp, and a note of when it published what.
+const MOST_PUBLISHERS: usize = 1000;
 
 /// Loads a WebSocket server, ours or any other, checks everything that comes back, and says how
 /// much the server did and what it cost.
@@ -48,6 +52,9 @@ pub(crate) struct EchoArgs {
     /// Messages of each connection that are sent and not yet answered
     #[arg(long, value_name = "N", value_parser = size, default_value = "1")]
     pub(crate) in_flight: usize,
+    /// Payload of each message
+    #[arg(long, value_name = "BYTES", value_parser = size, default_value = "32")]
+    pub(crate) bytes: usize,
     #[command(flatten)]
     pub(crate) message: MessageArgs,
     #[command(flatten)]
@@ -66,7 +73,7 @@ pub(crate) struct BroadcastArgs {
     #[arg(long, value_name = "N", value_parser = size, default_value = "1000")]
     pub(crate) subscribers: usize,
     /// Connections that publish
-    #[arg(long, value_name = "N", value_parser = size, default_value = "1")]
+    #[arg(long, value_name = "N", value_parser = publishers, default_value = "1")]
     pub(crate) publishers: usize,
     /// Messages of each publisher that not all subscribers have yet
     #[arg(long, value_name = "N", value_parser = size, default_value = "1")]
@@ -74,6 +81,9 @@ pub(crate) struct BroadcastArgs {
     /// Publish so many messages a second instead, all publishers together
     #[arg(long, value_name = "PER_SECOND", value_parser = size, conflicts_with = "in_flight")]
     pub(crate) rate: Option<usize>,
+    /// Payload of each message, 16 at least: number and publisher stand in it
+    #[arg(long, value_name = "BYTES", value_parser = stamped_size, default_value = "32")]
+    pub(crate) bytes: usize,
     #[command(flatten)]
     pub(crate) message: MessageArgs,
     #[command(flatten)]
@@ -121,9 +131,6 @@ pub(crate) struct HttpArgs {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct MessageArgs {
-    /// Payload of each message
-    #[arg(long, value_name = "BYTES", value_parser = size, default_value = "32")]
-    pub(crate) bytes: usize,
     /// Send binary messages instead of text
     #[arg(long)]
     pub(crate) binary: bool,
@@ -166,6 +173,23 @@ pub(crate) struct CommonArgs {
     /// No line of progress
     #[arg(long, help_heading = "Output")]
     pub(crate) quiet: bool,
+}
+
+/// Reads a number of publishers.
+fn publishers(text: &str) -> Result<usize, String> {
+    let number = size(text)?;
+    if number > MOST_PUBLISHERS {
+        Err(format!("give {MOST_PUBLISHERS} or less"))
+    } else {
+        Ok(number)
+    }
+}
+
+/// Reads the size of a message that has room for number and publisher.
+fn stamped_size(text: &str) -> Result<usize, String> {
+    let least = DIGITS + STAMP;
+    let size = size(text)?;
+    if size < least { Err(format!("give {least} or more")) } else { Ok(size) }
 }
 
 const EXPLANATION: &str = "\

@@ -51,10 +51,6 @@ impl Checker {
         Self { payload, inflater: Inflater::default() }
     }
 
-    pub(crate) fn payload(&self) -> &Payload {
-        &self.payload
-    }
-
     /// True if `bytes` are the whole message of that number, without a stamp: the usual case.
     pub(crate) fn is_plainly(&self, kind: Kind, bytes: &[u8], number: u32) -> bool {
         let Some((first, rest)) = bytes.split_first_chunk::<DIGITS>() else { return false };

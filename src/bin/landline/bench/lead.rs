@@ -91,7 +91,7 @@ fn watch_signals() -> Result<Arc<AtomicBool>, String> {
 fn start(plan: &Plan, shared: &Arc<Shared>) -> Result<Receiver<Word>, String> {
     let (sender, words) = channel();
     for thread in 0..plan.common.threads {
-        let (dialing, load) = (plan.dialing(thread), plan.load(thread, shared));
+        let (dialing, load) = (plan.dialing(thread), plan.load(thread));
         let (shared, sender) = (Arc::clone(shared), sender.clone());
         // Where the leading thread has gone, the process is ending.
         let tell = move |word| drop(sender.send(word));

@@ -8,18 +8,26 @@
 //! ```
 
 mod args;
+mod arrivals;
+mod board;
+mod broadcast;
 mod check;
+mod connect;
 mod core;
 mod deflate;
 mod echo;
 mod frames;
 mod handshake;
+mod hold;
+mod http;
+mod known;
 mod lead;
 mod peer;
 mod plan;
 mod poller;
 mod process;
 mod report;
+mod response;
 mod sequence;
 mod shared;
 mod socket;

@@ -43,7 +43,10 @@ impl Peer {
     pub(crate) fn control(&self, core: &mut Core, id: usize, piece: Piece<'_>) -> Result<(), End> {
         match piece {
             Piece::Ping(payload) if !self.is_leaving => core.send(id, &frame(PONG, &payload)),
-            Piece::Close { code, .. } if self.is_leaving && code == Some(NORMAL) => Err(End::Done),
+            // An answer may leave the code out.
+            Piece::Close { code, .. } if self.is_leaving && code.unwrap_or(NORMAL) == NORMAL => {
+                Err(End::Done)
+            }
             Piece::Close { code, reason } => Err(End::Closed { code, reason }),
             _ => Ok(()),
         }
@@ -52,9 +55,11 @@ impl Peer {
 
 /// Counts an end as a fault, unless it was meant to be.
 pub(crate) fn blame(core: &mut Core, id: usize, end: End) {
+    let mut is_closed = 1;
     let text = match end {
         End::Done => return,
         End::Violation(what) => {
+            is_closed = 0;
             core.tally.faults.content += 1;
             format!("connection {id}: the server sent what is not allowed: {what}")
         }
@@ -69,8 +74,6 @@ pub(crate) fn blame(core: &mut Core, id: usize, end: End) {
         End::Cut => format!("connection {id}: ended by the server without a close frame"),
         End::Broken(error) => format!("connection {id}: {error}"),
     };
-    if !text.contains("not allowed") {
-        core.tally.faults.closed += 1;
-    }
+    core.tally.faults.closed += is_closed;
     core.tally.blame(|| text);
 }

@@ -3,13 +3,20 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use crate::bench::args::{BenchArgs, CommonArgs, EchoArgs, MessageArgs, Mode};
+use crate::bench::args::{
+    BenchArgs, BroadcastArgs, CommonArgs, ConnectArgs, EchoArgs, HoldArgs, HttpArgs, MessageArgs,
+    Mode,
+};
+use crate::bench::board::{Board, MOST_IN_FLIGHT};
+use crate::bench::broadcast::{BroadcastLoad, BroadcastPlan, Pace};
+use crate::bench::connect::ConnectLoad;
 use crate::bench::core::{Core, Dialing, Target};
 use crate::bench::echo::{EchoLoad, EchoPlan};
 use crate::bench::frames::Kind;
 use crate::bench::handshake::Handshake;
+use crate::bench::hold::HoldLoad;
+use crate::bench::http::{HttpLoad, HttpPlan};
 use crate::bench::report::Subject;
-use crate::bench::shared::Shared;
 use crate::bench::template::Payload;
 use crate::bench::url::Url;
 use crate::bench::worker::{self, Word};
@@ -30,6 +37,10 @@ pub(crate) type Start = Box<dyn FnOnce(Core, &dyn Fn(Word)) + Send>;
 #[derive(Debug)]
 enum Work {
     Echo(EchoPlan),
+    Broadcast(BroadcastPlan, Arc<Board>),
+    Hold(usize),
+    Connect(usize),
+    Http(HttpPlan),
 }
 
 /// A run.
@@ -52,7 +63,10 @@ impl Plan {
     pub(crate) fn new(args: BenchArgs) -> Result<Self, String> {
         match args.mode {
             Mode::Echo(args) => echo(args),
-            _ => Err("not there yet".into()),
+            Mode::Broadcast(args) => broadcast(args),
+            Mode::Hold(args) => hold(args),
+            Mode::Connect(args) => connect(args),
+            Mode::Http(args) => http(args),
         }
     }
 
@@ -63,12 +77,23 @@ impl Plan {
     }
 
     /// The load of a thread.
-    pub(crate) fn load(&self, thread: usize, _shared: &Arc<Shared>) -> Start {
-        let threads = self.common.threads;
+    pub(crate) fn load(&self, thread: usize) -> Start {
+        let share = |number| share(number, self.common.threads, thread);
         match &self.work {
             Work::Echo(plan) => {
-                let connections = share(plan.connections, threads, thread);
+                let connections = share(plan.connections);
                 started(EchoLoad::new(EchoPlan { connections, ..plan.clone() }))
+            }
+            Work::Broadcast(plan, board) => {
+                let subscribers = share(plan.all_subscribers);
+                let plan = BroadcastPlan { subscribers, ..plan.clone() };
+                started(BroadcastLoad::new(plan, Arc::clone(board), thread))
+            }
+            Work::Hold(connections) => started(HoldLoad::new(share(*connections))),
+            Work::Connect(connections) => started(ConnectLoad::new(share(*connections))),
+            Work::Http(plan) => {
+                let connections = share(plan.connections);
+                started(HttpLoad::new(HttpPlan { connections, ..plan.clone() }))
             }
         }
     }
@@ -84,34 +109,115 @@ fn share(number: usize, threads: usize, thread: usize) -> usize {
 }
 
 fn echo(args: EchoArgs) -> Result<Plan, String> {
-    let EchoArgs { url, connections, in_flight, message, common } = args;
+    let EchoArgs { url, connections, in_flight, bytes, message, common } = args;
     let targets = vec![websocket(&url, message.deflate)?];
+    let settings =
+        [("connections", connections), ("in_flight", in_flight), ("payload_bytes", bytes)];
     Ok(Plan {
-        subject: Subject {
-            mode: "echo",
-            messages: "echoes",
-            url: url.text,
-            settings: vec![
-                ("connections", connections as u64),
-                ("in_flight", in_flight as u64),
-                ("payload_bytes", message.bytes as u64),
-            ],
-            connections: connections as u64,
-        },
+        subject: subject("echo", "echoes", url, &settings, connections),
         dialing: dialing(targets, connections, &common),
         work: Work::Echo(EchoPlan {
             connections,
             in_flight,
-            payload: payload(&message, ""),
+            payload: Payload::new(kind(&message), bytes, "", message.deflate),
             is_compressed: message.deflate,
         }),
         common,
     })
 }
 
-fn payload(message: &MessageArgs, stamp: &str) -> Payload {
-    let kind = if message.binary { Kind::Binary } else { Kind::Text };
-    Payload::new(kind, message.bytes, stamp, message.deflate)
+fn broadcast(args: BroadcastArgs) -> Result<Plan, String> {
+    let message = args.message;
+    let mut targets = vec![websocket(&args.url, message.deflate)?];
+    if let Some(url) = &args.publish_url {
+        targets.push(websocket(url, message.deflate)?);
+    }
+    let in_flight = args.in_flight.min(MOST_IN_FLIGHT as usize);
+    let (pace, told) = match args.rate {
+        Some(rate) => (Pace::PerSecond(rate as u64), ("rate", rate)),
+        None => (Pace::InFlight(in_flight as u64), ("in_flight", in_flight)),
+    };
+    let (subscribers, publishers) = (args.subscribers, args.publishers);
+    let settings = [
+        ("subscribers", subscribers),
+        ("publishers", publishers),
+        told,
+        ("payload_bytes", args.bytes),
+    ];
+    // What an earlier run has left on the server is told apart.
+    let run = std::process::id() & 0xffff;
+    let payload = |publisher| {
+        let stamp = format!("{run:04x}{publisher:04x}");
+        Payload::new(kind(&message), args.bytes, &stamp, message.deflate)
+    };
+    let plan = BroadcastPlan {
+        subscribers,
+        all_subscribers: subscribers,
+        pace,
+        payloads: (0..publishers).map(payload).collect(),
+        is_compressed: message.deflate,
+        publish_target: targets.len() - 1,
+        patience: args.common.connect_timeout,
+    };
+    let board = Arc::new(Board::new(publishers, args.common.threads, subscribers));
+    Ok(Plan {
+        subject: subject("broadcast", "deliveries", args.url, &settings, subscribers),
+        dialing: dialing(targets, subscribers + publishers, &args.common),
+        work: Work::Broadcast(plan, board),
+        common: args.common,
+    })
+}
+
+fn hold(args: HoldArgs) -> Result<Plan, String> {
+    let HoldArgs { url, connections, common } = args;
+    let targets = vec![websocket(&url, false)?];
+    Ok(Plan {
+        subject: subject("hold", "messages", url, &[("connections", connections)], connections),
+        dialing: dialing(targets, connections, &common),
+        work: Work::Hold(connections),
+        common,
+    })
+}
+
+fn connect(args: ConnectArgs) -> Result<Plan, String> {
+    let ConnectArgs { url, connections, common } = args;
+    let targets = vec![websocket(&url, false)?];
+    // Each port is in use for a while after its connection.
+    let dialing = dialing(targets, MOST_SOURCES * PORTS, &common);
+    let handshakes = "handshakes";
+    Ok(Plan {
+        subject: subject("connect", handshakes, url, &[("connections", connections)], connections),
+        dialing: Dialing { at_once: connections, ..dialing },
+        work: Work::Connect(connections),
+        common,
+    })
+}
+
+fn http(args: HttpArgs) -> Result<Plan, String> {
+    let HttpArgs { url, connections, expect, common } = args;
+    let targets = vec![Target { addresses: url.resolve()?, handshake: None }];
+    let plan = HttpPlan::new(&url, connections, expect);
+    Ok(Plan {
+        subject: subject("http", "responses", url, &[("connections", connections)], connections),
+        dialing: dialing(targets, connections, &common),
+        work: Work::Http(plan),
+        common,
+    })
+}
+
+fn subject(
+    mode: &'static str,
+    messages: &'static str,
+    url: Url,
+    settings: &[(&'static str, usize)],
+    connections: usize,
+) -> Subject {
+    let settings = settings.iter().map(|(name, value)| (*name, *value as u64)).collect();
+    Subject { mode, messages, url: url.text, settings, connections: connections as u64 }
+}
+
+fn kind(message: &MessageArgs) -> Kind {
+    if message.binary { Kind::Binary } else { Kind::Text }
 }
 
 fn websocket(url: &Url, offers_deflate: bool) -> Result<Target, String> {

@@ -12,6 +12,9 @@ use crate::bench::frames::Kind;
 /// Digits of a number.
 pub(crate) const DIGITS: usize = 8;
 
+/// Bytes that tell the run and the publisher of a broadcast.
+pub(crate) const STAMP: usize = 8;
+
 /// The mask of every frame. Servers have to unmask, so it is not zero.
 const MASK: [u8; 4] = [0x12, 0xa7, 0x5c, 0xe9];
 

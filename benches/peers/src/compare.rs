@@ -115,7 +115,12 @@ pub(crate) fn run(plan: Plan) -> Result<bool, Box<dyn Error>> {
         fs::write(file, serde_json::to_string(&report)?)
             .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     }
-    print!("{}", table::render(&report));
+    if plan.quick {
+        // Figures of so short a time say nothing.
+        print!("{}", table::summary(&report));
+    } else {
+        print!("{}", table::render(&report));
+    }
     Ok(report.is_complete())
 }
 

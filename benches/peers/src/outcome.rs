@@ -37,9 +37,7 @@ pub(crate) struct Outcome {
 /// What `landline bench --json` says, as far as it is used here.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Figures {
-    pub(crate) connections: u64,
     pub(crate) messages: u64,
-    pub(crate) seconds: f64,
     pub(crate) per_second: f64,
     #[serde(default)]
     pub(crate) latency_us: Option<Latency>,

@@ -32,6 +32,22 @@ pub(crate) fn render(report: &Report) -> String {
     out
 }
 
+/// In a line, and one more for each figure that is missing.
+pub(crate) fn summary(report: &Report) -> String {
+    let mut out = String::new();
+    let mut figures = 0;
+    for outcome in &report.outcomes {
+        match &outcome.figures {
+            Ok(_) => figures += 1,
+            Err(reason) => {
+                let _ = writeln!(out, "{}, {}: {reason}", outcome.server, outcome.cell);
+            }
+        }
+    }
+    let _ = writeln!(out, "{figures} of {} without a fault", report.outcomes.len());
+    out
+}
+
 /// One cell of a report, for all servers.
 struct Column<'a> {
     cell: &'a Cell,

@@ -1,6 +1,7 @@
 //! actix-web with actix-ws; a list of sessions, as in the chat of its examples.
 
 use std::io;
+use std::time::Duration;
 
 use actix_web::rt::spawn;
 use actix_web::web::{Data, Payload, Query};
@@ -32,6 +33,8 @@ pub(super) async fn serve() -> io::Result<()> {
             .route("/publish", web::get().to(publish))
     })
     .tcp_nodelay(true)
+    // By default it waits a second for the client to end the stream first, as RFC 6455 does not.
+    .client_disconnect_timeout(Duration::ZERO)
     // Who started this process ends it.
     .disable_signals()
     .bind("127.0.0.1:0")?;

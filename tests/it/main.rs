@@ -4,9 +4,13 @@ mod harness;
 mod logbook;
 #[cfg(feature = "cli")]
 mod program;
+#[cfg(feature = "cli")]
+mod stand_in;
 
 mod api;
 mod backpressure;
+#[cfg(feature = "cli")]
+mod bench;
 #[cfg(feature = "cli")]
 mod binary;
 #[cfg(feature = "cli")]

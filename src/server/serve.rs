@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::conn::WebSocket;
 use crate::conn::connection::Connection;
-use crate::conn::record::Phase;
+use crate::conn::record::{Idle, Phase};
 use crate::error::{Error, Result};
 use crate::http::encode::How;
 use crate::http::refusal::Refusal;
@@ -53,10 +53,10 @@ pub(crate) fn serve(arrival: Arrival) {
     arrival.app.keeper.add(Arc::clone(&conn));
     let io = Arc::new(HttpIo::new(Arc::clone(&conn), Arc::clone(&arrival.stream)));
     let session = Session { arrival, conn, io };
-    let mut is_first = true;
+    let mut idle = Idle::First;
     loop {
-        match session.next_request(is_first) {
-            Next::Request => is_first = false,
+        match session.next_request(idle) {
+            Next::Request => idle = Idle::Next,
             Next::CloseGently => return session.io.close_gently(),
             Next::Close => return,
         }
@@ -89,12 +89,12 @@ enum Outcome {
 
 impl Session {
     /// Receives one request and answers it.
-    fn next_request(&self, is_first: bool) -> Next {
+    fn next_request(&self, idle: Idle) -> Next {
         self.conn.record.set_phase(Phase::Idle);
         if self.arrival.app.stats.is_stopping() {
             return Next::Close;
         }
-        let head = match self.io.read_head(is_first) {
+        let head = match self.io.read_head(idle) {
             Ok(head) => head,
             Err(NoHead::Gone) => return Next::Close,
             Err(NoHead::Refused(refusal)) => return self.refuse_head(refusal),

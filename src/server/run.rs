@@ -230,7 +230,7 @@ impl Handle {
     /// # Blocking
     /// Never.
     pub fn hub(&self) -> Hub {
-        self.app.hub.clone()
+        self.app.surroundings.hub.clone()
     }
 
     /// Open connections, HTTP and WebSocket together.

@@ -13,7 +13,7 @@ use crate::http::request::{RequestHead, Version};
 use crate::http::{Method, Response};
 use crate::net::stream::Stream;
 use crate::route::handler::{FAILED, TOO_SLOW, is_too_slow, panic_text};
-use crate::route::request::{BodySource, Request, Surroundings};
+use crate::route::request::{BodySource, Request};
 use crate::route::router::Route;
 use crate::server::access_log::Line;
 use crate::server::app::App;
@@ -139,12 +139,7 @@ impl Session {
     fn request(&self, head: RequestHead) -> Request {
         let source = Arc::clone(&self.io) as Arc<dyn BodySource>;
         let app = &self.arrival.app;
-        let surroundings = Surroundings {
-            templates: app.templates.clone(),
-            hub: app.hub.clone(),
-            origins: app.origins.clone(),
-            max_message_bytes: app.shared.config.message_bytes(),
-        };
+        let surroundings = Arc::clone(&app.surroundings);
         Request::new(head, self.conn.peer(), self.conn.id(), source, surroundings)
     }
 
@@ -185,7 +180,7 @@ impl Session {
             Handshake::Refused(refusal) => Err(refusal),
             Handshake::Valid(_) if app.stats.is_stopping() => Err(Refusal::unavailable()),
             Handshake::Valid(offer) => {
-                app.origins.check(request.head())?;
+                app.surroundings.origins.check(request.head())?;
                 let (conn, stream) = (Arc::clone(&self.conn), Arc::clone(&self.arrival.stream));
                 let early = self.io.take_early();
                 request.set_websocket(WebSocket::pending(conn, stream, offer, early));

@@ -7,6 +7,8 @@ use crate::conn::keeper::Keeper;
 use crate::route::hosts::Hosts;
 use crate::route::request::Surroundings;
 use crate::route::router::Router;
+use crate::server::serve::Arrival;
+use crate::server::spare::SpareThreads;
 use crate::server::stats::Stats;
 
 /// The application and the machinery around it, shared by all threads of a server.
@@ -19,4 +21,5 @@ pub(crate) struct App {
     pub(crate) shared: Arc<Shared>,
     pub(crate) keeper: Keeper,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) spares: Arc<SpareThreads<Arrival>>,
 }

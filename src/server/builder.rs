@@ -18,6 +18,7 @@ use crate::route::request::Surroundings;
 use crate::route::router::Router;
 use crate::server::app::App;
 use crate::server::run::Server;
+use crate::server::spare::SpareThreads;
 use crate::server::stats::Stats;
 use crate::ws::Origins;
 
@@ -137,6 +138,7 @@ impl Builder {
             keeper: Keeper::start(Arc::clone(&shared)).map_err(failed)?,
             shared,
             stats: Arc::new(Stats::new(limit, limit_per_address)),
+            spares: Arc::new(SpareThreads::new()),
         };
         Server::new(Arc::new(app)).bind(address)
     }

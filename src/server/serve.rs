@@ -25,6 +25,7 @@ use crate::ws::close_code;
 use crate::ws::handshake::Handshake;
 
 /// A connection on its way to its thread.
+#[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) app: Arc<App>,
     pub(crate) stream: Arc<Stream>,

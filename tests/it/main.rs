@@ -28,6 +28,7 @@ mod heartbeat;
 mod http;
 mod http_body;
 mod http_head;
+mod http_idle;
 mod http_stop;
 mod http_stream;
 mod http_text;

@@ -19,7 +19,7 @@ use crate::bench::peer::{Peer, blame};
 use crate::bench::sequence::{Sequence, Taken};
 use crate::bench::shared::Phase;
 use crate::bench::template::{DIGITS, Payload, Template, digits};
-use crate::bench::worker::Load;
+use crate::bench::worker::{FAREWELL_MICROS, Load};
 
 /// Time between two messages until everybody has had one, in microseconds.
 const KNOCK_MICROS: u64 = 200_000;
@@ -251,6 +251,9 @@ impl BroadcastLoad {
                 subscriber.peer.control(core, id, piece)?;
                 continue;
             };
+            if subscriber.peer.is_leaving() {
+                continue;
+            }
             let ending = Ending { is_compressed, is_last };
             let Some((publisher, number)) = self.take(core, id, kind, bytes, ending)? else {
                 continue;
@@ -452,7 +455,7 @@ impl Load for BroadcastLoad {
         core.tally.blame(|| format!("{lost} deliveries did not come"));
     }
 
-    fn farewell(&mut self, core: &mut Core) {
+    fn farewell(&mut self, core: &mut Core) -> u64 {
         let subscribers = self.subscribers.iter_mut().map(|subscriber| &mut subscriber.peer);
         let publishers = self.publishers.iter_mut().map(|(peer, _)| peer);
         for (id, peer) in subscribers.chain(publishers).enumerate() {
@@ -460,5 +463,6 @@ impl Load for BroadcastLoad {
                 core.end(id);
             }
         }
+        FAREWELL_MICROS
     }
 }

@@ -134,5 +134,7 @@ impl Load for ConnectLoad {
         (0..self.callers.len()).for_each(|id| core.end(id));
     }
 
-    fn farewell(&mut self, _core: &mut Core) {}
+    fn farewell(&mut self, _core: &mut Core) -> u64 {
+        0
+    }
 }

@@ -59,6 +59,7 @@ enum Stage {
 #[derive(Debug)]
 struct Link {
     socket: Socket,
+    address: SocketAddr,
     stage: Stage,
     target: usize,
     begun: u64,
@@ -164,18 +165,19 @@ impl Core {
         while self.opening < self.dialing.at_once
             && let Some((id, target)) = self.queue.pop_front()
         {
-            if let Err(error) = self.dial_one(id, target) {
-                self.refused(id, target, &error);
+            let address = self.dialing.targets[target].addresses[0];
+            if let Err(error) = self.dial_one(id, target, address) {
+                self.refused(id, target, address, &error);
                 return;
             }
         }
     }
 
-    fn dial_one(&mut self, id: usize, target: usize) -> io::Result<()> {
+    fn dial_one(&mut self, id: usize, target: usize, address: SocketAddr) -> io::Result<()> {
         let source = self.dialing.sources.get(self.dialed % self.dialing.sources.len().max(1));
         self.dialed += 1;
         let place = &self.dialing.targets[target];
-        let socket = Socket::connect(place.addresses[0], source.copied())?;
+        let socket = Socket::connect(address, source.copied())?;
         // To this machine a connection is there at once, which saves a turn.
         let sent = match &place.handshake {
             Some(handshake) => socket.send(&handshake.request)?,
@@ -189,20 +191,21 @@ impl Core {
         let unsent = place.handshake.as_ref().map(|it| it.request[sent..].to_vec());
         self.poller.add(&socket, id, interest)?;
         let (begun, unsent) = (self.shared.now(), unsent.unwrap_or_default());
-        self.links[id] = Some(Link { socket, stage, target, begun, unsent });
+        self.links[id] = Some(Link { socket, address, stage, target, begun, unsent });
         self.opening += 1;
         Ok(())
     }
 
     /// A connection cannot be had: the next address is tried, or the run fails.
-    fn refused(&mut self, id: usize, target: usize, error: &io::Error) {
+    fn refused(&mut self, id: usize, target: usize, address: SocketAddr, error: &io::Error) {
         let addresses = &mut self.dialing.targets[target].addresses;
-        let text = advice(error, addresses[0]);
-        if self.open == 0 && addresses.len() > 1 {
+        if self.open == 0 && addresses.len() > 1 && addresses[0] == address {
             addresses.remove(0);
             self.want(id, target);
+        } else if addresses[0] != address {
+            self.want(id, target);
         } else {
-            self.fail(text);
+            self.fail(advice(error, address));
         }
     }
 
@@ -214,7 +217,7 @@ impl Core {
         let most = self.dialing.timeout.as_micros() as u64;
         let is_late = |link: &&Link| !link.is_open() && now.saturating_sub(link.begun) > most;
         let Some(link) = self.links.iter().flatten().find(is_late) else { return };
-        let address = self.dialing.targets[link.target].addresses[0];
+        let address = link.address;
         let what = match link.stage {
             Stage::Connecting => "connect",
             _ => "answer the handshake",
@@ -287,10 +290,10 @@ impl Core {
 
     fn connected(&mut self, id: usize) -> Step {
         let Some(link) = self.links[id].as_mut() else { return Step::Nothing };
-        let target = link.target;
+        let (target, address) = (link.target, link.address);
         if let Err(error) = link.socket.result() {
             self.end(id);
-            self.refused(id, target, &error);
+            self.refused(id, target, address, &error);
             return Step::Nothing;
         }
         if self.dialing.targets[target].handshake.is_none() {
@@ -314,7 +317,7 @@ impl Core {
             return Step::Nothing;
         };
         let Stage::Shaking(head) = &mut link.stage else { return Step::Nothing };
-        let address = self.dialing.targets[link.target].addresses[0];
+        let address = link.address;
         match link.socket.receive(buffer) {
             Ok(None) => return Step::Nothing,
             Ok(Some(0)) => {

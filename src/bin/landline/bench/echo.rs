@@ -9,7 +9,7 @@ use crate::bench::peer::{Peer, blame};
 use crate::bench::sequence::{Sequence, Taken};
 use crate::bench::shared::Phase;
 use crate::bench::template::{Payload, Template};
-use crate::bench::worker::Load;
+use crate::bench::worker::{FAREWELL_MICROS, Load};
 
 /// The numbers of neighbours begin this far from each other, so that an answer that was meant for
 /// another connection is seen.
@@ -143,6 +143,9 @@ impl EchoLoad {
                 line.peer.control(core, id, piece)?;
                 continue;
             };
+            if line.peer.is_leaving() {
+                continue;
+            }
             let ending = Ending { is_compressed, is_last };
             let Some(number) = self.number(id, kind, bytes, ending)? else { continue };
             let sent_at = self.answered(core, id, number);
@@ -248,11 +251,12 @@ impl Load for EchoLoad {
         core.tally.blame(|| format!("{lost} messages were not answered"));
     }
 
-    fn farewell(&mut self, core: &mut Core) {
+    fn farewell(&mut self, core: &mut Core) -> u64 {
         for id in 0..self.lines.len() {
             if core.is_open(id) && self.lines[id].peer.leave(core, id).is_err() {
                 core.end(id);
             }
         }
+        FAREWELL_MICROS
     }
 }

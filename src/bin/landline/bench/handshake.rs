@@ -10,9 +10,9 @@ const HEAD_BYTES: usize = 16 * 1024;
 /// Most header lines of an answer.
 const HEADERS: usize = 64;
 
-/// The value that shows that the load speaks to a WebSocket server, and not to a cache. The same
-/// for every connection: nothing here is to be kept from a cache.
-const KEY: &str = "bGFuZGxpbmUgYmVuY2ggMQ==";
+/// The key of every connection, that of the RFC's example (1.3): servers made for measuring often
+/// know no other answer than the one to it.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 const EXTENSION: &str = "permessage-deflate";
 

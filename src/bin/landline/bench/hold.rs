@@ -6,7 +6,7 @@ use crate::bench::core::{Core, End};
 use crate::bench::frames::Piece;
 use crate::bench::peer::{Peer, blame};
 use crate::bench::shared::Phase;
-use crate::bench::worker::Load;
+use crate::bench::worker::{DRAIN_MICROS, Load};
 
 #[derive(Debug)]
 struct Held {
@@ -24,7 +24,6 @@ pub(crate) struct HoldLoad {
     were_asked: bool,
     /// Pings that were not answered.
     outstanding: u64,
-    is_leaving: bool,
 }
 
 impl HoldLoad {
@@ -34,7 +33,6 @@ impl HoldLoad {
             held: Vec::with_capacity(connections),
             were_asked: false,
             outstanding: 0,
-            is_leaving: false,
         }
     }
 
@@ -124,8 +122,7 @@ impl Load for HoldLoad {
         core.tally.blame(|| format!("{lost} connections did not answer the ping at the end"));
     }
 
-    fn farewell(&mut self, core: &mut Core) {
-        self.is_leaving = true;
+    fn farewell(&mut self, core: &mut Core) -> u64 {
         for id in 0..self.held.len() {
             if core.is_open(id)
                 && let Err(end) = self.held[id].peer.leave(core, id)
@@ -134,6 +131,7 @@ impl Load for HoldLoad {
                 self.ended(core, id, end, 0);
             }
         }
+        DRAIN_MICROS
     }
 
     fn bid(&mut self, core: &mut Core) {

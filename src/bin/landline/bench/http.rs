@@ -216,7 +216,8 @@ impl Load for HttpLoad {
         core.tally.blame(|| format!("{lost} requests were not answered"));
     }
 
-    fn farewell(&mut self, core: &mut Core) {
+    fn farewell(&mut self, core: &mut Core) -> u64 {
         (0..self.clients.len()).for_each(|id| core.end(id));
+        0
     }
 }

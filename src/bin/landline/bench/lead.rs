@@ -217,13 +217,13 @@ impl Default for Course {
 struct Progress {
     is_shown: bool,
     next: u64,
-    messages: u64,
+    count: u64,
 }
 
 impl Progress {
     fn new(common: &CommonArgs) -> Self {
         let is_shown = !common.quiet && !common.json && stderr().is_terminal();
-        Self { is_shown, next: 0, messages: 0 }
+        Self { is_shown, next: 0, count: 0 }
     }
 
     fn show(&mut self, what: &str, shared: &Shared) {
@@ -233,11 +233,11 @@ impl Progress {
         }
         self.next = now + 1_000_000;
         let count = shared.count();
-        let rate = grouped(count - self.messages);
-        self.messages = count;
+        let rate = grouped(count.saturating_sub(self.count));
+        self.count = count;
         let mut err = stderr().lock();
         // A line of progress that cannot be written is not missed.
-        let _ = write!(err, "\r\x1b[K{what}: {} messages, {rate} a second", grouped(count));
+        let _ = write!(err, "\r\x1b[K{what}: {}, {rate} a second", grouped(count));
         let _ = err.flush();
     }
 

@@ -25,6 +25,11 @@ impl Peer {
         Self { reader: FrameReader::new(allows_compression), is_leaving: false }
     }
 
+    /// True once the close frame has gone out: what comes now is of no interest.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
+
     /// Sends the close frame.
     pub(crate) fn leave(&mut self, core: &mut Core, id: usize) -> Result<(), End> {
         self.is_leaving = true;

@@ -53,7 +53,7 @@ pub(crate) struct Shared {
     until: AtomicU64,
     /// One for each thread of load.
     pub(crate) wakers: Vec<Waker>,
-    /// Messages so far, of each thread of load.
+    /// Connections that are open, and messages so far once all are; of each thread of load.
     pub(crate) counts: Vec<AtomicU64>,
 }
 
@@ -111,7 +111,7 @@ impl Shared {
         self.wakers.iter().for_each(Waker::wake);
     }
 
-    /// Messages so far.
+    /// Connections or messages so far.
     pub(crate) fn count(&self) -> u64 {
         self.counts.iter().map(|count| count.load(Relaxed)).sum()
     }

@@ -213,7 +213,7 @@ mod tests {
             let frame = unmasked(Template::new(&payload, 1, false).frames(0x123, 1));
             assert_eq!(frame.len(), length);
             let width = length.min(8);
-            assert_eq!(frame[..width], *&b"00000123"[8 - width..]);
+            assert_eq!(&frame[..width], &b"00000123"[8 - width..]);
         }
     }
 

@@ -15,10 +15,10 @@ const BUFFER_BYTES: usize = 64 * 1024;
 const TURN: Duration = Duration::from_millis(50);
 
 /// Longest time for what is in flight when the measured time is over, in microseconds.
-const DRAIN_MICROS: u64 = 10_000_000;
+pub(crate) const DRAIN_MICROS: u64 = 10_000_000;
 
-/// Longest time for the close handshakes at the end, in microseconds.
-const FAREWELL_MICROS: u64 = 2_000_000;
+/// Time for close handshakes that nobody counts, in microseconds.
+pub(crate) const FAREWELL_MICROS: u64 = 500_000;
 
 /// One way to load a server, on the connections of one thread. Times are microseconds since the
 /// origin of the run.
@@ -48,8 +48,9 @@ pub(crate) trait Load {
     /// The time for what is in flight is over: whatever has not come is lost.
     fn give_up(&mut self, core: &mut Core);
 
-    /// Begins the close handshakes, if there are any.
-    fn farewell(&mut self, core: &mut Core);
+    /// Begins the close handshakes, if there are any, and says how many microseconds there are
+    /// for them.
+    fn farewell(&mut self, core: &mut Core) -> u64;
 
     /// The time for the close handshakes is over.
     fn bid(&mut self, _core: &mut Core) {}
@@ -119,8 +120,7 @@ impl Turns {
             }
         }
         core.want_no_more();
-        load.farewell(core);
-        let until = core.shared.now() + FAREWELL_MICROS;
+        let until = load.farewell(core) + core.shared.now();
         while core.alive() > 0 && core.shared.now() < until && !self.failed {
             self.turn(core, load)?;
         }
@@ -147,7 +147,11 @@ impl Turns {
             self.looked = now;
             core.check_patience(now);
         }
-        core.shared.counts[core.thread].store(core.tally.messages, Relaxed);
+        let count = match core.phase(now) {
+            Phase::Opening => core.open() as u64,
+            _ => core.tally.messages,
+        };
+        core.shared.counts[core.thread].store(count, Relaxed);
         self.failed = core.has_failed();
         Ok(now)
     }

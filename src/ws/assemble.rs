@@ -64,6 +64,32 @@ impl Assembly {
         }
     }
 
+    /// Adds an inflated piece, whose length nobody announced.
+    ///
+    /// Memory grows to twice what there is, and not beyond the limit.
+    ///
+    /// # Errors
+    /// `TooBig`: the message is over the limit; nothing of the piece was kept. As
+    /// [`append`](Self::append).
+    pub(crate) fn append_within(&mut self, piece: &[u8], most: usize) -> Result<(), Violation> {
+        let (len, room) = (self.len(), most.saturating_sub(self.len()));
+        if piece.len() > room {
+            return Err(Violation::TooBig(most));
+        }
+        let growth = len.min(room).max(piece.len());
+        match self {
+            Self::Text(pieces) if pieces.text.capacity() - pieces.text.len() < piece.len() + 4 => {
+                // An unfinished character may come on top.
+                pieces.text.reserve_exact(growth + 4);
+            }
+            Self::Binary(bytes) if bytes.capacity() - bytes.len() < piece.len() => {
+                bytes.reserve_exact(growth);
+            }
+            _ => {}
+        }
+        self.append(piece)
+    }
+
     /// The whole message; text must not end inside a character.
     pub(crate) fn finish(self) -> Result<Message, Violation> {
         match self {

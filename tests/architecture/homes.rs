@@ -12,6 +12,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("cookie", &["http"]),
     ("crossbeam_channel", &["hub", "server"]),
     ("env_logger", &["bin"]),
+    ("flate2", &["ws::deflate"]),
     ("httparse", &["http"]),
     ("log", &[""]),
     ("minijinja", &["http"]),

@@ -109,6 +109,14 @@ settings! {
     /// back. One message larger than this is still taken when nothing waits. Default 1 MiB.
     outbound_bytes / with_outbound_bytes: usize = 1024 * 1024;
 
+    /// Bytes of replies that may be held back while more messages of the same client wait, so that
+    /// they go out with one write. [`WebSocket::send`](crate::WebSocket::send) holds a message only
+    /// if another one of the client has arrived and waits behind the one that the handler took
+    /// last; the reply to the last of them takes all along. Reached: they go out. A handler that
+    /// turns slow meanwhile delays them by 5 ms at most: the keeper sends them. 0 holds nothing.
+    /// Default 16 KiB.
+    held_bytes / with_held_bytes: usize = 16 * 1024;
+
     /// How long a send waits for room, how long queued bytes may stay without any progress, and
     /// the time for an HTTP response to be taken. Reached: the send fails with kind `Timeout`; a
     /// queue without progress closes the connection with 1013; an HTTP connection is cut.

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use crate::config::Config;
 use crate::conn::groups::Groups;
+use crate::conn::hold::Holders;
 use crate::conn::mailbox::Mailbox;
 use crate::conn::outbox::Outbox;
 use crate::conn::receive::Receive;
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) poller: Poller,
+    /// The connections that hold replies back.
+    pub(crate) holders: Holders,
     /// Held by the server: a forgotten `Sender` or `Member` keeps a connection's record, and must
     /// not keep a hub with its threads and messages.
     groups: Weak<dyn Groups>,
@@ -37,7 +40,8 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: Config, groups: Weak<dyn Groups>) -> io::Result<Self> {
         let (clock, poller) = (Clock::new(), Poller::new()?);
-        Ok(Self { config, clock, poller, groups, slow_clients: AtomicU64::new(0) })
+        let (holders, slow_clients) = (Holders::default(), AtomicU64::new(0));
+        Ok(Self { config, clock, poller, holders, groups, slow_clients })
     }
 
     /// The hub; `None` once neither a server nor the application has it.

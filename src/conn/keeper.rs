@@ -9,6 +9,7 @@
 //! | queued bytes and a writable socket | sends them |
 //! | queued bytes that do not move | closes 1013, cuts |
 //! | silence | pings; after more silence closes 1011, cuts |
+//! | replies held back by a handler that has turned slow | sends them |
 //! | a handler away for a tick | reads into the inbox, answers pings, notices the end |
 //! | a closing handshake that takes too long | cuts |
 //! | a server that stops | says 1001 to all, or cuts all |
@@ -33,6 +34,13 @@ use crate::ws::encoded::FrameKind;
 
 /// How often every connection is looked at.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How often connections that hold replies back are looked at, while there are any: what is held at
+/// two looks is sent.
+const HOLD_LOOK_MILLIS: u64 = 2;
+
+/// After so many looks at nobody the keeper waits to be told of the next one.
+const VAIN_LOOKS: u32 = 50;
 
 /// How long a refused client may take to read its answer.
 const LINGER: Duration = Duration::from_secs(2);
@@ -88,6 +96,9 @@ impl Keeper {
             next_tick: 0,
             last_tick: 0,
             away_before: 0,
+            holders: Vec::new(),
+            next_look: 0,
+            vain_looks: 0,
         };
         let thread = thread::Builder::new().name("keeper".into()).spawn(move || work.run())?;
         Ok(Self { shared, mail, thread: Mutex::new(Some(thread)) })
@@ -151,6 +162,11 @@ struct Work {
     last_tick: u64,
     /// The tick before the last.
     away_before: u64,
+    /// Connections that hold replies back, each with the number of the hold that was seen last.
+    holders: Vec<(u64, u64)>,
+    /// When they are looked at next; zero while there are none.
+    next_look: u64,
+    vain_looks: u32,
 }
 
 impl Work {
@@ -175,6 +191,9 @@ impl Work {
     /// Moves the clock, and looks at every connection if a tick or a new order is due.
     fn look_up(&mut self) {
         let now = self.shared.clock.advance();
+        if now >= self.next_look {
+            self.look_at_holders(now);
+        }
         let order = self.mail.order.load(Ordering::SeqCst);
         if now >= self.next_tick {
             self.away_before = std::mem::replace(&mut self.last_tick, now);
@@ -197,7 +216,24 @@ impl Work {
             }
             self.mail.is_asleep.store(false, Ordering::SeqCst);
         }
-        Some(Duration::from_millis(self.next_tick.saturating_sub(self.shared.clock.now())))
+        let next = if self.next_look == 0 { self.next_tick } else { self.next_look };
+        Some(Duration::from_millis(next.min(self.next_tick).saturating_sub(self.shared.clock.now())))
+    }
+
+    /// Sends what was held back at the last look already, and finds out whom to look at next.
+    fn look_at_holders(&mut self, now: u64) {
+        if !self.shared.holders.take(&mut self.holders) {
+            return;
+        }
+        self.vain_looks = if self.holders.is_empty() { self.vain_looks + 1 } else { 0 };
+        let entries = &self.entries;
+        self.holders.retain_mut(|(id, seen)| {
+            let hold = entries.get(id).and_then(|entry| entry.conn.look_at_hold(*seen));
+            *seen = hold.unwrap_or(0);
+            hold.is_some()
+        });
+        let is_over = self.vain_looks >= VAIN_LOOKS && self.shared.holders.leave();
+        self.next_look = if is_over { 0 } else { now + HOLD_LOOK_MILLIS };
     }
 
     fn welcome(&mut self) {

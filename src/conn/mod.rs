@@ -19,6 +19,7 @@ pub(crate) mod lane;
 pub(crate) mod mailbox;
 pub(crate) mod outbox;
 pub(crate) mod overflow;
+pub(crate) mod hold;
 pub(crate) mod queue;
 pub(crate) mod receive;
 pub(crate) mod recipient;

@@ -14,6 +14,7 @@ use std::io::{self, ErrorKind as IoErrorKind, IoSlice};
 use std::sync::Arc;
 
 use crate::conn::connection::Connection;
+use crate::conn::hold::COPY_BYTES;
 use crate::conn::send_state::{End, SendState};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
@@ -24,12 +25,12 @@ use crate::ws::close::{CloseFrame, Closed, Side, Violation, close_code};
 use crate::ws::encoded::{FrameKind, HeaderBytes, MAX_HEADER_BYTES};
 use crate::ws::{Bytes, Message};
 
-/// Payloads up to this size are copied behind their header, which is cheaper than a second slice.
-const COPY_BYTES: usize = 512;
-
-/// Whether a send may wait for room in the queue.
+/// Whether a send may wait, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
+    /// Wait for room until the send deadline; and as long as messages of the client wait to be
+    /// answered, the message may be held back to go out together with those answers.
+    Reply,
     /// Wait for room until the send deadline.
     Wait,
     /// Hand the message back at once.
@@ -75,9 +76,10 @@ impl Outbox {
         self.state.lock().messages_sent
     }
 
-    /// Bytes that wait for the client.
+    /// Bytes that wait for the client, or for more to go with.
     pub(crate) fn queued_bytes(&self) -> usize {
-        self.state.lock().queue.bytes()
+        let state = self.state.lock();
+        state.queue.bytes() + state.held.len()
     }
 
     /// Waits until the kernel has everything that was queued, or will never take it.
@@ -124,6 +126,11 @@ impl Connection {
                 return Err(error.with_returned(message));
             }
             if state.queue.is_empty() {
+                if patience == Patience::Reply && self.hold(&mut state, &header, message.as_bytes())
+                {
+                    state.messages_sent += 1;
+                    return Ok(());
+                }
                 return self.send_direct(&mut state, header, message);
             }
             let frame_bytes = header.as_slice().len() + message.len();
@@ -177,29 +184,33 @@ impl Connection {
         }
     }
 
-    /// Sends a frame before which nothing is queued; queues what the kernel does not take.
+    /// Sends a frame before which nothing is queued, and what is held back before it; queues what
+    /// the kernel does not take.
     fn send_direct(
         &self,
         state: &mut MutexGuard<'_, SendState>,
         header: HeaderBytes,
         message: Message,
     ) -> Result<()> {
-        let Some(stream) = &state.stream else {
-            return Err(Error::new(ErrorKind::Closed, "the client is gone").with_returned(message));
+        let gone = || Error::new(ErrorKind::Closed, "the client is gone");
+        let Some(stream) = &state.stream else { return Err(gone().with_returned(message)) };
+        let outcome = if state.held.is_empty() {
+            send_now(stream, header.as_slice(), message.as_bytes())
+        } else {
+            let stream = Arc::clone(stream);
+            self.send_joined(state, &stream, &header, &message)
         };
-        let payload = message.as_bytes();
-        let total = header.as_slice().len() + payload.len();
-        let sent = match send_now(stream, header.as_slice(), payload) {
+        let frame_bytes = header.as_slice().len() + message.len();
+        let sent = match outcome {
             Ok(sent) => sent,
             Err(error) if error.kind() == IoErrorKind::WouldBlock => 0,
             Err(error) => {
                 state.fail();
-                let error = Error::new(ErrorKind::Closed, "the client is gone").with_source(error);
-                return Err(error.with_returned(message));
+                return Err(gone().with_source(error).with_returned(message));
             }
         };
         state.messages_sent += 1;
-        if sent < total {
+        if sent < frame_bytes {
             state.queue.push(header, message.into_bytes(), sent);
             self.note_stuck(state);
         }
@@ -212,6 +223,7 @@ impl Connection {
         if state.refusal().is_some() {
             return;
         }
+        self.send_held(&mut state);
         let is_first = state.queue.is_empty();
         state.queue.push_control(kind, payload);
         if is_first {
@@ -287,6 +299,7 @@ impl Connection {
     /// Takes note that the stream ended without the closing handshake.
     pub(crate) fn lost(&self, by: Side, reason: &str) {
         let mut state = self.outbox.state.lock();
+        self.send_held(&mut state);
         if state.end.is_none() {
             let closed = match &state.close_sent {
                 Some(ours) => Closed::from_frame(Side::Server, ours, false),
@@ -351,6 +364,7 @@ impl Connection {
     }
 
     pub(super) fn queue_close(&self, state: &mut MutexGuard<'_, SendState>, frame: CloseFrame) {
+        self.send_held(state);
         let payload = Bytes::from(frame.payload());
         state.queue.push(HeaderBytes::new(FrameKind::Close, payload.len()), payload, 0);
         state.close_sent = Some(frame);

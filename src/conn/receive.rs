@@ -116,6 +116,7 @@ impl Receive {
     pub(crate) fn pop(&mut self, conn: &Connection) -> Option<Message> {
         let message = self.inbox.pop_front()?;
         self.inbox_bytes -= message.len() + MESSAGE_OVERHEAD;
+        conn.record.set_more(!self.inbox.is_empty());
         if self.inbox.is_empty() {
             // The handler is there, even if it had no need to wait for long: an end that has come
             // must not overtake its answer to this message.
@@ -441,6 +442,7 @@ struct Waiting<'a>(&'a Connection);
 
 impl<'a> Waiting<'a> {
     fn new(conn: &'a Connection) -> Self {
+        conn.end_hold();
         conn.record.mark_waiting();
         conn.waiting.store(true, Ordering::Release);
         Self(conn)

@@ -92,6 +92,7 @@ impl Recipient {
             fates.fill(Fate::Gone);
             return Delivered::default();
         }
+        self.conn.send_held(state);
         if !state.queue.is_empty() {
             return self.queue_all(state, parcel, 0, fates);
         }

@@ -80,6 +80,10 @@ pub(crate) struct Record {
     close_by: AtomicU64,
     /// WebSocket: when queued bytes last moved; zero while nothing is queued.
     stuck_since: AtomicU64,
+    /// WebSocket: messages of the client wait behind the one that the handler took last.
+    has_more: AtomicBool,
+    /// WebSocket: replies are held back.
+    is_holding: AtomicBool,
 }
 
 impl Record {
@@ -94,6 +98,8 @@ impl Record {
             is_closing: AtomicBool::new(false),
             close_by: AtomicU64::new(0),
             stuck_since: AtomicU64::new(0),
+            has_more: AtomicBool::new(false),
+            is_holding: AtomicBool::new(false),
         }
     }
 
@@ -188,6 +194,23 @@ impl Record {
 
     pub(crate) fn stuck_since(&self) -> u64 {
         self.stuck_since.load(Relaxed)
+    }
+
+    /// The handler has taken a message, behind which others wait or not.
+    pub(crate) fn set_more(&self, has_more: bool) {
+        self.has_more.store(has_more, Relaxed);
+    }
+
+    pub(crate) fn has_more(&self) -> bool {
+        self.has_more.load(Relaxed)
+    }
+
+    pub(crate) fn set_holding(&self, is_holding: bool) {
+        self.is_holding.store(is_holding, Relaxed);
+    }
+
+    pub(crate) fn is_holding(&self) -> bool {
+        self.is_holding.load(Relaxed)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind as IoErrorKind, IoSlice};
 use std::sync::Arc;
 
+use crate::conn::hold::Held;
 use crate::conn::lane::Lane;
 use crate::conn::queue::SendQueue;
 use crate::error::{Error, ErrorKind};
@@ -15,6 +16,8 @@ pub(super) struct SendState {
     /// `None` before the handshake's answer and after the end.
     pub(super) stream: Option<Arc<Stream>>,
     pub(super) queue: SendQueue,
+    /// Replies held back; only while nothing is queued.
+    pub(super) held: Held,
     /// Our close frame is sent or queued: no data may follow.
     pub(super) close_sent: Option<CloseFrame>,
     /// The peer's close frame has come.
@@ -114,6 +117,7 @@ impl SendState {
 
     /// Drops what is queued; what groups lose by it is counted.
     pub(super) fn clear_queue(&mut self) {
+        self.held = Held::default();
         let lost = &mut self.lost;
         self.queue.clear(|lane| {
             *lost += 1;

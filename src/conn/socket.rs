@@ -220,7 +220,7 @@ impl WebSocket {
     /// dwebsocket `send()`, which turned binary into text and was silent after a close.
     pub fn send(&self, message: impl Into<Message>) -> Result<()> {
         self.open()?;
-        self.conn.send_message(message.into(), Patience::Wait)
+        self.conn.send_message(message.into(), Patience::Reply)
     }
 
     /// Begins the closing handshake; later sends fail, and [`wait`](Self::wait) ends when the

@@ -69,17 +69,14 @@ impl Assembly {
     /// Memory grows to twice what there is, and not beyond the limit.
     ///
     /// # Errors
-    /// `TooBig`: the message is over the limit; nothing of the piece was kept. As
-    /// [`append`](Self::append).
+    /// `TooBig`: the message is over the limit. As [`append`](Self::append), for what is not.
     pub(crate) fn append_within(&mut self, piece: &[u8], most: usize) -> Result<(), Violation> {
-        let (len, room) = (self.len(), most.saturating_sub(self.len()));
-        if piece.len() > room {
-            return Err(Violation::TooBig(most));
-        }
-        let growth = len.min(room).max(piece.len());
+        let room = most.saturating_sub(self.len());
+        let (piece, beyond) = piece.split_at(piece.len().min(room));
+        let growth = self.len().min(room).max(piece.len());
         match self {
+            // What is left of the character before comes on top.
             Self::Text(pieces) if pieces.text.capacity() - pieces.text.len() < piece.len() + 4 => {
-                // An unfinished character may come on top.
                 pieces.text.reserve_exact(growth + 4);
             }
             Self::Binary(bytes) if bytes.capacity() - bytes.len() < piece.len() => {
@@ -87,7 +84,8 @@ impl Assembly {
             }
             _ => {}
         }
-        self.append(piece)
+        self.append(piece)?;
+        if beyond.is_empty() { Ok(()) } else { Err(Violation::TooBig(most)) }
     }
 
     /// The whole message; text must not end inside a character.

@@ -43,12 +43,13 @@ impl Inflater {
         loop {
             let (read, written) = (self.raw.total_in(), self.raw.total_out());
             let status = self.raw.decompress(piece, &mut self.out[..], FlushDecompress::None);
-            let status = status.map_err(|_| Violation::Deflate)?;
             let read = (self.raw.total_in() - read) as usize;
             let written = (self.raw.total_out() - written) as usize;
             piece = &piece[read..];
             self.is_between &= read == 0;
+            // What comes before broken blocks is looked at first, however the piece was cut.
             take(&self.out[..written])?;
+            let status = status.map_err(|_| Violation::Deflate)?;
             if status == Status::StreamEnd {
                 self.reset();
             } else if written < self.out.len() && (piece.is_empty() || read == 0) {

@@ -104,3 +104,6 @@ fn max_compressed_bytes(max_message_bytes: usize) -> u64 {
     let bytes = max_message_bytes as u64;
     bytes.saturating_add(bytes / 8).saturating_add(1024)
 }
+
+#[cfg(test)]
+mod tests;

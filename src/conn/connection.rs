@@ -8,6 +8,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
+use std::thread;
 
 use crate::config::Config;
 use crate::conn::groups::Groups;
@@ -21,6 +22,10 @@ use crate::net::poll::{Interest, Poller};
 use crate::net::stream::Stream;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::ws::deflate::pools::Pools;
+
+/// Compressors, and inflaters, that are kept for the next message.
+const SPARE_PER_CORE: usize = 2;
 
 /// What all connections of a server share.
 #[derive(Debug)]
@@ -30,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) poller: Poller,
     /// The connections that hold replies back.
     pub(crate) holders: Holders,
+    /// Compressors and inflaters between two messages.
+    pub(crate) pools: Arc<Pools>,
     /// Held by the server: a forgotten `Sender` or `Member` keeps a connection's record, and must
     /// not keep a hub with its threads and messages.
     groups: Weak<dyn Groups>,
@@ -41,7 +48,9 @@ impl Shared {
     pub(crate) fn new(config: Config, groups: Weak<dyn Groups>) -> io::Result<Self> {
         let (clock, poller) = (Clock::new(), Poller::new()?);
         let (holders, slow_clients) = (Holders::default(), AtomicU64::new(0));
-        Ok(Self { config, clock, poller, holders, groups, slow_clients })
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let pools = Arc::new(Pools::new(SPARE_PER_CORE * cores));
+        Ok(Self { config, clock, poller, holders, pools, groups, slow_clients })
     }
 
     /// The hub; `None` once neither a server nor the application has it.

@@ -10,7 +10,9 @@
 
 mod accept;
 pub(crate) mod connection;
+mod deflating;
 pub(crate) mod groups;
+pub(crate) mod hold;
 mod inbox;
 pub(crate) mod incoming;
 pub(crate) mod json;
@@ -18,8 +20,8 @@ pub(crate) mod keeper;
 pub(crate) mod lane;
 pub(crate) mod mailbox;
 pub(crate) mod outbox;
+mod outgoing;
 pub(crate) mod overflow;
-pub(crate) mod hold;
 pub(crate) mod queue;
 pub(crate) mod receive;
 pub(crate) mod recipient;

@@ -126,7 +126,8 @@ mod tests {
     fn each_message_builds_on_those_before_until_the_reset() {
         let mut compressor = Compressor::new(&DIALECT);
         let mut raw = Decompress::new(false);
-        let text = b"{\"old\":{\"price\":17.25,\"open\":true},\"new\":{\"price\":17.5,\"open\":true}}";
+        let text =
+            b"{\"old\":{\"price\":17.25,\"open\":true},\"new\":{\"price\":17.5,\"open\":true}}";
         let first = compressor.deflate(text).map(<[u8]>::to_vec).unwrap();
         let second = compressor.deflate(text).map(<[u8]>::to_vec).unwrap();
         assert!(second.len() < first.len() / 2);

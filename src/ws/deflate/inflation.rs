@@ -42,7 +42,11 @@ impl Inflation {
     /// # Errors
     /// `TooBig`: the message is longer than its compressed form needs to be, so its end is not
     /// worth waiting for: blocks that hold nothing can go on for ever.
-    pub(crate) fn announce(&mut self, bytes: u64, max_message_bytes: usize) -> Result<(), Violation> {
+    pub(crate) fn announce(
+        &mut self,
+        bytes: u64,
+        max_message_bytes: usize,
+    ) -> Result<(), Violation> {
         self.announced = self.announced.saturating_add(bytes);
         if self.announced > max_compressed_bytes(max_message_bytes) {
             return Err(Violation::TooBig(max_message_bytes));

@@ -54,7 +54,8 @@ fn the_examples_of_the_rfc_are_read() {
 #[test]
 fn the_second_example_refers_to_the_first_if_it_may() {
     let (mut inflater, mut out) = (Inflater::new(), Vec::new());
-    for example in [&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00][..], &[0xf2, 0x00, 0x11, 0x00, 0x00]]
+    for example in
+        [&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00][..], &[0xf2, 0x00, 0x11, 0x00, 0x00]]
     {
         feed(&mut inflater, &[example], &mut out).unwrap();
         inflater

@@ -217,13 +217,9 @@ fn with_takeover_messages_refer_to_those_before() {
     let text = "{\"old\":{\"price\":17.25,\"open\":true},\"new\":{\"price\":17.5,\"open\":true}}";
     let (first, second) = (client(text), client(text));
     assert!(second.len() < first.len() / 4);
-    let bytes = [
-        frame(0xc1, &first),
-        frame(0x81, b"plain"),
-        frame(0xc1, b""),
-        frame(0xc1, &second),
-    ]
-    .concat();
+    let bytes =
+        [frame(0xc1, &first), frame(0x81, b"plain"), frame(0xc1, b""), frame(0xc1, &second)]
+            .concat();
     let mut keeps = setup(1 << 20, true);
     let expected: Vec<Message> = [text, "plain", "", text].map(Message::from).to_vec();
     assert_eq!(keeps.messages(&bytes), Ok(expected));

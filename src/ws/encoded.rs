@@ -1,10 +1,6 @@
 //! Frames to send: a server's header is at most ten bytes and never masked.
 
-use std::io::Cursor;
 use std::sync::Arc;
-
-use tungstenite::protocol::frame::FrameHeader;
-use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use crate::sync::Mutex;
 use crate::ws::Bytes;
@@ -33,13 +29,13 @@ impl FrameKind {
         }
     }
 
-    fn opcode(self) -> OpCode {
+    fn opcode(self) -> u8 {
         match self {
-            Self::Text => OpCode::Data(Data::Text),
-            Self::Binary => OpCode::Data(Data::Binary),
-            Self::Close => OpCode::Control(Control::Close),
-            Self::Ping => OpCode::Control(Control::Ping),
-            Self::Pong => OpCode::Control(Control::Pong),
+            Self::Text => 1,
+            Self::Binary => 2,
+            Self::Close => 8,
+            Self::Ping => 9,
+            Self::Pong => 10,
         }
     }
 }
@@ -56,23 +52,32 @@ impl HeaderBytes {
     pub(crate) const NONE: Self = Self { bytes: [0; MAX_HEADER_BYTES], len: 0 };
 
     pub(crate) fn new(kind: FrameKind, payload_bytes: usize) -> Self {
-        Self::format(FrameHeader { opcode: kind.opcode(), ..FrameHeader::default() }, payload_bytes)
-    }
-
-    /// The header of a message that is compressed (RFC 7692 6).
-    pub(crate) fn of_compressed(kind: FrameKind, payload_bytes: usize) -> Self {
-        let header = FrameHeader { opcode: kind.opcode(), rsv1: true, ..FrameHeader::default() };
-        Self::format(header, payload_bytes)
-    }
-
-    fn format(header: FrameHeader, payload_bytes: usize) -> Self {
         let mut bytes = [0; MAX_HEADER_BYTES];
-        let mut cursor = Cursor::new(&mut bytes[..]);
-        // A server's header has at most ten bytes, so writing into ten cannot fail.
-        let written = header.format(payload_bytes as u64, &mut cursor);
-        debug_assert!(written.is_ok());
-        let len = cursor.position() as usize;
+        bytes[0] = 0x80 | kind.opcode();
+        let len = match payload_bytes {
+            0..=125 => {
+                bytes[1] = payload_bytes as u8;
+                2
+            }
+            126..=65_535 => {
+                bytes[1] = 126;
+                bytes[2..4].copy_from_slice(&(payload_bytes as u16).to_be_bytes());
+                4
+            }
+            _ => {
+                bytes[1] = 127;
+                bytes[2..].copy_from_slice(&(payload_bytes as u64).to_be_bytes());
+                10
+            }
+        };
         Self { bytes, len }
+    }
+
+    /// The header of a message that is compressed: its first reserved bit says so (RFC 7692 6).
+    pub(crate) fn of_compressed(kind: FrameKind, payload_bytes: usize) -> Self {
+        let mut header = Self::new(kind, payload_bytes);
+        header.bytes[0] |= 0x40;
+        header
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
@@ -170,7 +175,29 @@ fn compressed_frame(message: &Message, dialect: &Dialect, pools: &Pools) -> Opti
 
 #[cfg(test)]
 mod tests {
+    use tungstenite::protocol::frame::FrameHeader;
+    use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
     use super::*;
+
+    #[test]
+    fn headers_are_those_of_tungstenite() {
+        let kinds = [
+            (FrameKind::Text, OpCode::Data(Data::Text)),
+            (FrameKind::Binary, OpCode::Data(Data::Binary)),
+            (FrameKind::Close, OpCode::Control(Control::Close)),
+            (FrameKind::Ping, OpCode::Control(Control::Ping)),
+            (FrameKind::Pong, OpCode::Control(Control::Pong)),
+        ];
+        for (kind, opcode) in kinds {
+            for payload in [0, 1, 125, 126, 127, 65_535, 65_536, 1 << 40] {
+                let header = FrameHeader { opcode, ..FrameHeader::default() };
+                let mut expected = Vec::new();
+                header.format(payload as u64, &mut expected).expect("memory takes it");
+                assert_eq!(HeaderBytes::new(kind, payload).as_slice(), expected, "{kind:?}");
+            }
+        }
+    }
 
     #[test]
     fn lengths_take_the_shortest_form() {

@@ -104,7 +104,7 @@ fn messages_of_all_kinds_come_back_compressed() {
         assert!(!got.is_text && got.is_compressed);
         assert_eq!(got.data, text(length).as_bytes());
     }
-    let noise: Vec<u8> = (0..2000u64).map(|i| (i * i * i >> 7) as u8 ^ (i >> 3) as u8).collect();
+    let noise: Vec<u8> = (0..2000u64).map(|i| ((i * i * i) >> 7) as u8 ^ (i >> 3) as u8).collect();
     client.send_binary(&noise);
     assert_eq!(client.next().data, noise);
     client.client.say_goodbye();

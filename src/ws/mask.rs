@@ -7,8 +7,8 @@
 /// # Source
 /// RFC 6455 5.3
 pub(crate) fn unmask(data: &mut [u8], mask: [u8; 4], phase: usize) {
-    let mut key = mask;
-    key.rotate_left(phase % 4);
+    let turned = u32::from_le_bytes(mask).rotate_right(8 * (phase % 4) as u32);
+    let key = turned.to_le_bytes();
     let half = u64::from(u32::from_ne_bytes(key));
     let wide = half | half << 32;
     let (words, rest) = data.as_chunks_mut::<8>();

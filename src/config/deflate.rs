@@ -14,6 +14,9 @@ const LEVELS: std::ops::RangeInclusive<u8> = 1..=9;
 /// between two messages, compressors are shared by all of them, and a message for many is
 /// compressed once.
 ///
+/// The length of a compressed message tells something of its content: keep a secret and what
+/// somebody else wrote out of one message, or turn compression off there.
+///
 /// # Example
 /// ```
 /// use landline::{Config, Deflate};

@@ -96,9 +96,11 @@ impl Pools {
         let idle = (self.compressors.lock().take_idle(), self.inflaters.lock().take_idle());
         drop(idle);
     }
+}
 
+#[cfg(test)]
+impl Pools {
     /// How many compressors and inflaters lie ready.
-    #[cfg(test)]
     pub(crate) fn ready(&self) -> (usize, usize) {
         (self.compressors.lock().ready.len(), self.inflaters.lock().ready.len())
     }

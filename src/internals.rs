@@ -3,6 +3,8 @@
 //! Not a public API: anything here may change in any version. Each function checks what must hold
 //! for every input and panics where it does not.
 
+use std::sync::Arc;
+
 use crate::config::Config;
 use crate::http::Response;
 use crate::http::encode::{How, encode};
@@ -13,6 +15,8 @@ use crate::hub::Batch;
 use crate::ws::Message;
 use crate::ws::assemble::Assembly;
 use crate::ws::close::Violation;
+use crate::ws::deflate::inflation::Inflation;
+use crate::ws::deflate::pools::Pools;
 use crate::ws::encoded::Encoded;
 use crate::ws::frame::{Decoder, Event};
 use crate::ws::mask;
@@ -51,25 +55,36 @@ fn head_outcome(data: &[u8], cut: usize, config: &Config) -> Result<Option<usize
     }
 }
 
-/// Decodes bytes as frames twice, whole and byte by byte, and checks that both agree.
+/// Decodes bytes as frames twice, whole and byte by byte, and checks that both agree; all that
+/// without compression, with it, and with takeover of the context.
 ///
 /// # Panics
 /// If the outcome depends on the cut or a message is over its limit.
 pub fn decode_frames(data: &[u8]) {
     const LIMIT: usize = 4096;
-    let whole = frames_outcome(LIMIT, [data]);
-    let bytewise = frames_outcome(LIMIT, data.chunks(1));
-    assert_eq!(whole, bytewise);
-    for event in &whole.0 {
-        assert!(!matches!(event, Event::Message(message) if message.len() > LIMIT));
+    let pools = Arc::new(Pools::new(1));
+    for has_context_takeover in [None, Some(false), Some(true)] {
+        let decoder = || {
+            let mut decoder = Decoder::new(LIMIT);
+            if let Some(takes_over) = has_context_takeover {
+                decoder.inflate_with(Inflation::new(Arc::clone(&pools), takes_over));
+            }
+            decoder
+        };
+        let whole = frames_outcome(decoder(), [data]);
+        let bytewise = frames_outcome(decoder(), data.chunks(1));
+        assert_eq!(whole, bytewise);
+        for event in &whole.0 {
+            assert!(!matches!(event, Event::Message(message) if message.len() > LIMIT));
+        }
     }
 }
 
 fn frames_outcome<'a>(
-    limit: usize,
+    mut decoder: Decoder,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> (Vec<Event>, Option<Violation>) {
-    let (mut decoder, mut events) = (Decoder::new(limit), Vec::new());
+    let mut events = Vec::new();
     for piece in pieces {
         let mut bytes = piece.to_vec();
         let mut input = &mut bytes[..];
@@ -182,7 +197,7 @@ mod tests {
                 let first = if first & 0x40 == 0 {
                     first & 0x8f
                 } else {
-                    [0x81, 0x01, 0x80][usize::from(first) % 3]
+                    [0x81, 0x01, 0x80, 0xc1, 0x41, 0xc2][usize::from(first) % 6]
                 };
                 let payload = &payload[..usize::from(length)];
                 [&[first, 0x80 | length][..], &mask, payload].concat()

@@ -18,10 +18,10 @@
 use std::io::{self, ErrorKind as IoErrorKind, IoSlice};
 
 use crate::conn::connection::Connection;
+use crate::conn::outgoing::Outgoing;
 use crate::conn::send_state::SendState;
 use crate::net::stream::{Blocking, Stream};
 use crate::sync::{Mutex, MutexGuard};
-use crate::ws::Message;
 use crate::ws::encoded::HeaderBytes;
 
 /// Payloads up to this size are copied behind their header, which is cheaper than a second slice.
@@ -99,11 +99,10 @@ impl Holders {
 
 impl Connection {
     /// Holds a reply back if more messages of the client wait; false if it has to be sent.
-    pub(super) fn hold(&self, state: &mut SendState, header: &HeaderBytes, payload: &[u8]) -> bool {
-        let coming = header.as_slice().len() + payload.len();
+    pub(super) fn hold(&self, state: &mut SendState, outgoing: &Outgoing) -> bool {
         if !self.record.has_more()
-            || payload.len() > COPY_BYTES
-            || state.held.len() + coming > self.shared.config.held_bytes()
+            || outgoing.payload().len() > COPY_BYTES
+            || state.held.len() + outgoing.frame_bytes() > self.shared.config.held_bytes()
         {
             return false;
         }
@@ -115,7 +114,7 @@ impl Connection {
                 self.shared.poller.wake();
             }
         }
-        state.held.add(header, payload);
+        state.held.add(outgoing.header(), outgoing.payload());
         true
     }
 
@@ -129,13 +128,12 @@ impl Connection {
         &self,
         state: &mut SendState,
         stream: &Stream,
-        header: &HeaderBytes,
-        message: &Message,
+        outgoing: &Outgoing,
     ) -> io::Result<usize> {
         self.record.set_holding(false);
         let mut joined = std::mem::take(&mut state.held.bytes);
-        let (held, payload) = (joined.len(), message.as_bytes());
-        joined.extend_from_slice(header.as_slice());
+        let (held, payload) = (joined.len(), outgoing.payload());
+        joined.extend_from_slice(outgoing.header().as_slice());
         let outcome = if payload.len() <= COPY_BYTES {
             joined.extend_from_slice(payload);
             stream.send(&joined, Blocking::Never)

@@ -40,6 +40,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// two looks is sent.
 const HOLD_LOOK_MILLIS: u64 = 2;
 
+/// How often compressors and inflaters that nobody needs are freed.
+const SHRINK_TICKS: u32 = 100;
+
 /// After so many looks at nobody the keeper waits to be told of the next one.
 const VAIN_LOOKS: u32 = 50;
 
@@ -100,6 +103,7 @@ impl Keeper {
             holders: Vec::new(),
             next_look: 0,
             vain_looks: 0,
+            ticks_to_shrink: SHRINK_TICKS,
         };
         let thread = thread::Builder::new().name("keeper".into()).spawn(move || work.run())?;
         Ok(Self { shared, mail, thread: Mutex::new(Some(thread)) })
@@ -168,6 +172,7 @@ struct Work {
     /// When they are looked at next; zero while there are none.
     next_look: u64,
     vain_looks: u32,
+    ticks_to_shrink: u32,
 }
 
 impl Work {
@@ -263,6 +268,11 @@ impl Work {
 
     fn tick(&mut self, now: u64) {
         self.let_linger(now);
+        self.ticks_to_shrink -= 1;
+        if self.ticks_to_shrink == 0 {
+            self.ticks_to_shrink = SHRINK_TICKS;
+            self.shared.pools.shrink();
+        }
         let (order, away_before) = (self.order, self.away_before);
         self.entries.retain(|_, entry| {
             let Some(stream) = entry.conn.stream() else { return false };
@@ -430,7 +440,8 @@ fn read_for(conn: &Arc<Connection>, stream: &Stream) {
     }
     // One read a turn: whoever sends much comes again when the others have had theirs.
     receive.fill_for_keeper(conn);
-    if !receive.has_ended() {
+    // What waits undecoded is looked at with the next tick.
+    if !receive.has_ended() && !receive.has_undecoded() {
         conn.watch_read(stream);
     }
     if receive.is_over() && receive.waiting_messages() == 0 {

@@ -27,6 +27,7 @@ mod relay;
 mod room;
 mod stats;
 mod watch;
+mod wire;
 
 pub use builder::HubBuilder;
 pub use delivery::{Counts, Delivery};

@@ -12,7 +12,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("cookie", &["http"]),
     ("crossbeam_channel", &["hub", "server"]),
     ("env_logger", &["bin"]),
-    ("flate2", &["bin::landline::bench::deflate"]),
+    ("flate2", &["ws::deflate", "bin::landline::bench::deflate"]),
     ("hdrhistogram", &["bin::landline::bench"]),
     ("httparse", &["http", "bin::landline::bench"]),
     ("log", &[""]),

@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["error"]),
     ("deadline", &["error"]),
     ("http", &["error", "config"]),
-    ("ws", &["error", "config", "http"]),
+    ("ws", &["error", "sync", "config", "http"]),
     ("net", &["error", "config", "deadline"]),
     ("conn", &["error", "sync", "config", "deadline", "ws", "net"]),
     (

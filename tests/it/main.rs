@@ -2,6 +2,7 @@
 
 mod harness;
 mod logbook;
+mod packed;
 #[cfg(feature = "cli")]
 mod program;
 #[cfg(feature = "cli")]
@@ -18,6 +19,8 @@ mod chat;
 mod close;
 mod consumer;
 mod consumer_groups;
+mod deflate;
+mod deflate_groups;
 #[cfg(feature = "cli")]
 mod demo;
 mod facility;

@@ -14,7 +14,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use crate::bench::BenchArgs;
 use crate::exit::{Exit, say};
 use crate::settings::default_text;
-use crate::values::{Host, Secret, host, host_name, port, seconds, secret, size};
+use crate::values::{Host, Secret, host, host_name, level, port, seconds, secret, size, threshold};
 
 /// A synchronous WebSocket and HTTP server. Without a command it serves its demo.
 #[derive(Debug, Parser)]
@@ -73,6 +73,21 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "LANDLINE_WS_PING_TIMEOUT", help_heading = "WebSocket")]
     #[arg(value_name = "SECONDS", value_parser = seconds)]
     pub(crate) ws_ping_timeout: Option<Duration>,
+
+    /// Whether messages are compressed where the client offers it (permessage-deflate)
+    #[arg(long, env = "LANDLINE_WS_PER_MESSAGE_DEFLATE", help_heading = "WebSocket")]
+    #[arg(value_name = "true|false", value_parser = BoolishValueParser::new())]
+    pub(crate) ws_per_message_deflate: Option<bool>,
+
+    /// How hard messages are compressed, from 1 (fast) to 9 (small)
+    #[arg(long, env = "LANDLINE_WS_DEFLATE_LEVEL", help_heading = "WebSocket")]
+    #[arg(value_name = "N", value_parser = level)]
+    pub(crate) ws_deflate_level: Option<u8>,
+
+    /// Length from which on a message is compressed
+    #[arg(long, env = "LANDLINE_WS_DEFLATE_THRESHOLD", help_heading = "WebSocket")]
+    #[arg(value_name = "BYTES", value_parser = threshold)]
+    pub(crate) ws_deflate_threshold: Option<usize>,
 
     /// Web page that may open WebSockets besides the server's own: https://example.com,
     /// example.com, .example.com (with subdomains), or "any"; may be repeated

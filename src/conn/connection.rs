@@ -8,6 +8,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
+use std::thread;
 
 use crate::config::Config;
 use crate::conn::buffers::Buffers;
@@ -22,6 +23,10 @@ use crate::net::poll::{Interest, Poller};
 use crate::net::stream::Stream;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::ws::deflate::pools::Pools;
+
+/// Compressors, and inflaters, that are kept for the next message.
+const SPARE_PER_CORE: usize = 2;
 
 /// What all connections of a server share.
 #[derive(Debug)]
@@ -33,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) buffers: Buffers,
     /// The connections that hold replies back.
     pub(crate) holders: Holders,
+    /// Compressors and inflaters between two messages.
+    pub(crate) pools: Arc<Pools>,
     /// Held by the server: a forgotten `Sender` or `Member` keeps a connection's record, and must
     /// not keep a hub with its threads and messages.
     groups: Weak<dyn Groups>,
@@ -43,6 +50,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: Config, groups: Weak<dyn Groups>) -> io::Result<Self> {
         let (clock, poller) = (Clock::new(), Poller::new()?);
+        let cores = thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             config,
             clock,
@@ -50,6 +58,7 @@ impl Shared {
             groups,
             buffers: Buffers::new(),
             holders: Holders::default(),
+            pools: Arc::new(Pools::new(SPARE_PER_CORE * cores)),
             slow_clients: AtomicU64::new(0),
         })
     }

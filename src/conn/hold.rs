@@ -18,10 +18,10 @@
 use std::io::{self, ErrorKind as IoErrorKind, IoSlice};
 
 use crate::conn::connection::Connection;
+use crate::conn::outgoing::Outgoing;
 use crate::conn::send_state::SendState;
 use crate::net::stream::{Blocking, Stream};
 use crate::sync::{Mutex, MutexGuard};
-use crate::ws::Message;
 use crate::ws::encoded::HeaderBytes;
 
 /// Payloads up to this size are copied behind their header, which is cheaper than a second slice.
@@ -139,11 +139,12 @@ impl Rounds {
 
 impl Connection {
     /// Holds a reply back if more messages of the client wait; false if it has to be sent.
-    pub(super) fn hold(&self, state: &mut SendState, header: &HeaderBytes, payload: &[u8]) -> bool {
-        let held_bytes = state.held.len() + header.as_slice().len() + payload.len();
+    pub(super) fn hold(&self, state: &mut SendState, outgoing: &Outgoing) -> bool {
+        let held_bytes = state.held.len() + outgoing.frame_bytes();
         // What is held may have to be queued.
         let limit = self.shared.config.held_bytes().min(self.outbox.limit);
-        if !self.record.has_more() || payload.len() > COPY_BYTES || held_bytes > limit {
+        let is_large = outgoing.payload().len() > COPY_BYTES;
+        if !self.record.has_more() || is_large || held_bytes > limit {
             return false;
         }
         if state.held.is_empty() {
@@ -154,7 +155,7 @@ impl Connection {
                 self.shared.poller.wake();
             }
         }
-        state.held.add(header, payload);
+        state.held.add(outgoing.header(), outgoing.payload());
         true
     }
 
@@ -168,13 +169,12 @@ impl Connection {
         &self,
         state: &mut SendState,
         stream: &Stream,
-        header: &HeaderBytes,
-        message: &Message,
+        outgoing: &Outgoing,
     ) -> io::Result<usize> {
         self.record.set_holding(false);
         let mut joined = std::mem::take(&mut state.held.bytes);
-        let (held, payload) = (joined.len(), message.as_bytes());
-        joined.extend_from_slice(header.as_slice());
+        let (held, payload) = (joined.len(), outgoing.payload());
+        joined.extend_from_slice(outgoing.header().as_slice());
         let outcome = if payload.len() <= COPY_BYTES {
             joined.extend_from_slice(payload);
             stream.send(&joined, Blocking::Never)

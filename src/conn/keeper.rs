@@ -6,6 +6,7 @@
 //! | it sees | it does |
 //! |---|---|
 //! | an HTTP client that takes no answer in time | cuts |
+//! | an HTTP connection without a request for too long | ends receiving |
 //! | queued bytes and a writable socket | sends them |
 //! | queued bytes that do not move | closes 1013, cuts |
 //! | silence | pings; after more silence closes 1011, cuts |
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 use crate::conn::connection::{Connection, Shared};
 use crate::conn::hold::Rounds;
-use crate::conn::record::{Phase, millis};
+use crate::conn::record::{Idle, Phase, millis};
 use crate::net::poll::{Interest, Ready};
 use crate::net::stream::{Blocking, Received, Stream};
 use crate::sync::Mutex;
@@ -39,6 +40,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often connections that hold replies back are looked at, while there are any: what is held at
 /// two looks is sent.
 const HOLD_LOOK_MILLIS: u64 = 2;
+
+/// How often compressors and inflaters that nobody needs are freed.
+const SHRINK_TICKS: u32 = 100;
 
 /// How long a refused client may take to read its answer.
 const LINGER: Duration = Duration::from_secs(2);
@@ -159,6 +163,7 @@ struct Work {
     rounds: Rounds,
     /// When the next of them is due; zero while nobody holds.
     next_look: u64,
+    ticks_to_shrink: u32,
 }
 
 impl Work {
@@ -173,6 +178,7 @@ impl Work {
             away_before: 0,
             rounds: Rounds::default(),
             next_look: 0,
+            ticks_to_shrink: SHRINK_TICKS,
         }
     }
 
@@ -267,6 +273,11 @@ impl Work {
 
     fn tick(&mut self, now: u64) {
         self.let_linger(now);
+        self.ticks_to_shrink -= 1;
+        if self.ticks_to_shrink == 0 {
+            self.ticks_to_shrink = SHRINK_TICKS;
+            self.shared.pools.shrink();
+        }
         let (order, away_before) = (self.order, self.away_before);
         self.entries.retain(|_, entry| {
             let Some(stream) = entry.conn.stream() else { return false };
@@ -302,6 +313,15 @@ impl Work {
 fn look_at_http(conn: &Connection, stream: &Stream, now: u64) {
     if conn.record.take_expired(now) {
         stream.cut();
+    }
+    let config = &conn.shared.config;
+    let patience = |idle| match idle {
+        Idle::First => config.head_timeout(),
+        Idle::Next => config.keep_alive(),
+    };
+    if conn.record.take_idle(now, patience) {
+        // What has come by now is still received, and answered.
+        stream.shutdown_read();
     }
 }
 
@@ -425,7 +445,8 @@ fn read_for(conn: &Arc<Connection>, stream: &Stream) {
     }
     // One read a turn: whoever sends much comes again when the others have had theirs.
     receive.fill_for_keeper(conn);
-    if !receive.has_ended() {
+    // What waits undecoded is looked at with the next tick.
+    if !receive.has_ended() && !receive.has_undecoded() {
         conn.watch_read(stream);
     }
     if receive.is_over() && receive.waiting_messages() == 0 {

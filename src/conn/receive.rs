@@ -14,7 +14,8 @@
 //! (4 KiB there would touch one more page of every stack: 16 instead of 12 KiB). A read that
 //! fills that is followed by reads into a buffer of 64 KiB, which all connections share and take
 //! in turns, given back at the first that does not fill it and ends with a whole frame. A large
-//! binary message is read straight into its own memory.
+//! binary message is read straight into its own memory. Where messages are compressed, what of a
+//! read would pass the inbox's limit of bytes waits undecoded.
 
 use std::collections::VecDeque;
 use std::io;
@@ -29,6 +30,8 @@ use crate::net::stream::{Blocking, Received, Stream};
 use crate::sync::atomic::Ordering;
 use crate::ws::Message;
 use crate::ws::close::{CloseFrame, Side, Violation};
+use crate::ws::deflate::agreement::Terms;
+use crate::ws::deflate::inflation::Inflation;
 use crate::ws::encoded::FrameKind;
 use crate::ws::frame::{Decoder, Event};
 
@@ -68,6 +71,9 @@ pub(crate) struct Receive {
     inbox: VecDeque<Message>,
     inbox_bytes: usize,
     large: Option<Vec<u8>>,
+    /// Received and not decoded, since the inbox is full: where messages are compressed, one read
+    /// can hold a thousand times its size.
+    undecoded: Vec<u8>,
     /// The peer broke the protocol: its bytes are read and dropped, so that our close frame is
     /// not lost to a reset.
     is_deaf: bool,
@@ -92,6 +98,7 @@ impl Receive {
             inbox: VecDeque::new(),
             inbox_bytes: 0,
             large: None,
+            undecoded: Vec::new(),
             is_deaf: false,
             has_ended: false,
             ending: None,
@@ -103,8 +110,19 @@ impl Receive {
         }
     }
 
-    /// Opens the half; `early` is what came behind the request head.
-    pub(crate) fn open(&mut self, conn: &Connection, stream: Arc<Stream>, mut early: Vec<u8>) {
+    /// Opens the half; `compressed` says how, if messages may be; `early` is what came behind the
+    /// request head.
+    pub(crate) fn open(
+        &mut self,
+        conn: &Connection,
+        stream: Arc<Stream>,
+        compressed: Option<Terms>,
+        mut early: Vec<u8>,
+    ) {
+        if let Some(terms) = compressed {
+            let pools = Arc::clone(&conn.shared.pools);
+            self.decoder.inflate_with(Inflation::new(pools, terms.has_context_takeover));
+        }
         self.stream = Some(stream);
         self.digest(conn, &mut early);
     }
@@ -184,6 +202,11 @@ impl Receive {
         }
     }
 
+    /// True if bytes were received that the inbox had no room for.
+    pub(crate) fn has_undecoded(&self) -> bool {
+        !self.undecoded.is_empty()
+    }
+
     /// One read of the keeper: of many pings only the last is answered, so that a flood of them
     /// costs the others no time. False if nothing came.
     pub(crate) fn fill_for_keeper(&mut self, conn: &Connection) -> bool {
@@ -225,6 +248,7 @@ impl Receive {
     pub(crate) fn release(&mut self) {
         self.stream = None;
         self.large = None;
+        self.undecoded = Vec::new();
         self.decoder = Decoder::new(0);
         self.discard_inbox();
         self.has_ended = true;
@@ -234,6 +258,11 @@ impl Receive {
     pub(crate) fn fill(&mut self, conn: &Connection, until: Until<'_>) -> bool {
         if self.has_ended {
             return false;
+        }
+        if !self.undecoded.is_empty() {
+            let mut bytes = std::mem::take(&mut self.undecoded);
+            self.digest(conn, &mut bytes);
+            return true;
         }
         // Taken out and put back, which is cheaper than counting one more owner per message.
         let Some(stream) = self.stream.take() else { return false };
@@ -382,7 +411,13 @@ impl Receive {
         while !self.is_deaf && !input.is_empty() {
             match self.decoder.decode(&mut input) {
                 Ok(None) => break,
-                Ok(Some(event)) => self.act(conn, event),
+                Ok(Some(event)) => {
+                    self.act(conn, event);
+                    if self.decoder.inflates() && self.is_stuffed(conn) {
+                        self.undecoded = input.to_vec();
+                        break;
+                    }
+                }
                 Err(violation) => self.refuse(conn, violation),
             }
         }

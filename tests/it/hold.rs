@@ -165,7 +165,8 @@ fn what_others_send_stands_where_it_was_sent() {
     let mut client = server.websocket("/ws");
     client.send(numbered(16));
     let mut expected: Vec<String> = (0..16).map(|number| number.to_string()).collect();
-    for (at, text) in [(12, "unasked"), (12, "sender"), (12, "group"), (8, "group"), (4, "sender")] {
+    for (at, text) in [(12, "unasked"), (12, "sender"), (12, "group"), (8, "group"), (4, "sender")]
+    {
         expected.insert(at, text.to_owned());
     }
     for text in expected {

@@ -1,7 +1,7 @@
 //! What is held under many schedules of two handlers, and a keeper that sleeps until it is woken:
 //! no hold is forgotten.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -16,6 +16,7 @@ use crate::conn::outbox::Patience;
 use crate::net::stream::Received;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::model::{explore, one_of};
+use crate::ws::Message;
 use crate::ws::close::CloseFrame;
 
 const MESSAGES_EACH: u8 = 4;

@@ -17,6 +17,7 @@ use crate::net::stream::Received;
 use crate::sync::atomic::AtomicBool;
 use crate::ws::close::{CloseFrame, Side, Violation};
 use crate::ws::encoded::{Encoded, FrameKind};
+use crate::ws::{Bytes, Message};
 
 /// The other end of a connection.
 pub(crate) struct Peer(Stream);
@@ -51,7 +52,7 @@ fn open_as(kind: SocketType, config: Config, early: &[Vec<u8>]) -> (WebSocket, P
     let conn = Arc::new(Connection::new(1, Arc::clone(&stream), shared));
     conn.open_outbox(Arc::clone(&stream), b"101".to_vec());
     conn.flush();
-    conn.receive.lock().open(&conn, stream, early.concat());
+    conn.receive.lock().open(&conn, stream, None, early.concat());
     let (is_open, pending) = (AtomicBool::new(true), Mutex::new(None));
     let peer = Peer(peer);
     assert_eq!(peer.record(), Some(b"101".to_vec()));
@@ -203,10 +204,10 @@ fn whatever_else_is_sent_comes_behind_what_is_held() {
 }
 
 fn deliver(ws: &WebSocket, text: &str) {
-    let messages = [Encoded::new(Message::from(text))];
-    let lane = Arc::new(Lane::new(Overflow::Disconnect, Arc::default()));
-    let joined = messages[0].frame();
-    let parcel = Parcel { messages: &messages, joined, lane: &lane, is_awaited: false };
+    let frames = &[Bytes::from(told(text))];
+    let lane = &Arc::new(Lane::new(Overflow::Disconnect, Arc::default()));
+    let (joined, is_compressed) = (&frames[0][..], false);
+    let parcel = Parcel { frames, joined, is_compressed, lane, is_awaited: false };
     let mut fates = [Fate::Gone];
     Recipient::new(&ws.conn).deliver(&parcel, &mut fates);
     assert_eq!(fates, [Fate::Written]);

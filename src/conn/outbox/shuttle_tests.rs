@@ -227,13 +227,13 @@ impl Scene {
         for _ in 0..3 {
             let count = one_of([1, 2, 3]);
             let payload = |number| [&[RELAY, number][..], &vec![RELAY; one_of(LENGTHS)]].concat();
-            let messages: Vec<Encoded> = (number..number + count)
-                .map(|number| Encoded::new(Message::from(payload(number))))
+            let frames: Vec<Bytes> = (number..number + count)
+                .map(|number| Encoded::new(Message::from(payload(number))).frame().clone())
                 .collect();
-            let joined: Vec<u8> = messages.iter().flat_map(|it| it.frame().to_vec()).collect();
-            let parcel =
-                Parcel { messages: &messages, joined: &joined, lane: &self.lane, is_awaited: true };
-            let mut fates = vec![Fate::Gone; messages.len()];
+            let (frames, joined) = (&frames[..], &frames.concat()[..]);
+            let (lane, is_compressed) = (&self.lane, false);
+            let parcel = Parcel { frames, joined, is_compressed, lane, is_awaited: true };
+            let mut fates = vec![Fate::Gone; frames.len()];
             let delivered = recipient.deliver(&parcel, &mut fates);
             if fates.contains(&Fate::Gone) {
                 assert!(fates.iter().all(|fate| *fate == Fate::Gone), "all or none: {fates:?}");

@@ -9,7 +9,7 @@
 //!  nothing ────────────────────────────────────────► held ──► the next such send adds to it
 //!     ▲                                                │
 //!     └── the reply to the last one, any other send, ping, pong, close, frame of a group,
-//!         a handler that waits, `held_bytes`, the keeper after a few milliseconds
+//!         a handler that finds no message, `held_bytes`, the keeper after a few milliseconds
 //! ```
 //!
 //! Nothing is held while anything is queued, and nothing is queued before what is held has been
@@ -29,6 +29,9 @@ pub(super) const COPY_BYTES: usize = 512;
 
 /// Room for the first replies of a hold.
 const FIRST_BYTES: usize = 1024;
+
+/// After so many rounds to nobody the keeper waits to be told of the next one.
+const VAIN_ROUNDS: u32 = if cfg!(all(test, shuttle)) { 2 } else { 50 };
 
 /// Frames held back, in one piece.
 #[derive(Debug, Default)]
@@ -75,7 +78,7 @@ struct List {
 
 impl Holders {
     /// Adds a connection; true if the keeper has to be woken.
-    fn add(&self, id: u64) -> bool {
+    pub(super) fn add(&self, id: u64) -> bool {
         let mut list = self.list.lock();
         list.ids.push(id);
         !std::mem::replace(&mut list.is_visited, true)
@@ -83,27 +86,65 @@ impl Holders {
 
     /// Moves the connections that were added to `holders`, with a number that no hold has; false
     /// if the keeper is at its slow pace.
-    pub(crate) fn take(&self, holders: &mut Vec<(u64, u64)>) -> bool {
+    fn take(&self, holders: &mut Vec<(u64, u64)>) -> bool {
         let mut list = self.list.lock();
         holders.extend(list.ids.drain(..).map(|id| (id, 0)));
         list.is_visited
     }
 
     /// The keeper goes back to its slow pace; false if there is somebody to look at.
-    pub(crate) fn leave(&self) -> bool {
+    fn leave(&self) -> bool {
         let mut list = self.list.lock();
         list.is_visited = !list.ids.is_empty();
         !list.is_visited
     }
 }
 
+/// The keeper's rounds to the connections that hold replies.
+#[derive(Debug, Default)]
+pub(crate) struct Rounds {
+    /// Each connection with the number of the hold that was seen last.
+    holders: Vec<(u64, u64)>,
+    /// Rounds in a row with nobody to look at.
+    vain: u32,
+}
+
+impl Rounds {
+    /// Begins a round: takes note of who has begun to hold. False if there is none to make.
+    pub(crate) fn begin(&mut self, holders: &Holders) -> bool {
+        holders.take(&mut self.holders)
+    }
+
+    /// Looks at everybody and returns whether another round is due after a while. `look_at` gets a
+    /// connection's id and the number of the hold that was seen, and returns that of the hold to
+    /// come again for.
+    pub(crate) fn make(
+        &mut self,
+        holders: &Holders,
+        mut look_at: impl FnMut(u64, u64) -> Option<u64>,
+    ) -> bool {
+        self.vain = if self.holders.is_empty() { self.vain + 1 } else { 0 };
+        self.holders.retain_mut(|(id, seen)| {
+            let hold = look_at(*id, *seen);
+            *seen = hold.unwrap_or(0);
+            hold.is_some()
+        });
+        let is_over = self.vain >= VAIN_ROUNDS && holders.leave();
+        if is_over {
+            self.holders = Vec::new();
+        }
+        !is_over
+    }
+}
+
 impl Connection {
     /// Holds a reply back if more messages of the client wait; false if it has to be sent.
     pub(super) fn hold(&self, state: &mut SendState, outgoing: &Outgoing) -> bool {
-        if !self.record.has_more()
-            || outgoing.payload().len() > COPY_BYTES
-            || state.held.len() + outgoing.frame_bytes() > self.shared.config.held_bytes()
-        {
+        let held_bytes = state.held.len() + outgoing.frame_bytes();
+        // What is held may have to be queued.
+        let limit = self.shared.config.held_bytes().min(self.outbox.limit);
+        let is_large = outgoing.payload().len() > COPY_BYTES;
+        if !self.record.has_more() || is_large || held_bytes > limit {
             return false;
         }
         if state.held.is_empty() {
@@ -163,7 +204,7 @@ impl Connection {
         self.flush_locked(state);
     }
 
-    /// Sends what is held before its handler begins to wait.
+    /// Sends what is held because its handler has come for the next message and there is none.
     pub(super) fn end_hold(&self) {
         if self.record.is_holding() {
             self.send_held(&mut self.outbox.state.lock());
@@ -182,3 +223,11 @@ impl Connection {
         None
     }
 }
+
+#[cfg(test)]
+#[path = "hold/tests.rs"]
+pub(super) mod tests;
+
+#[cfg(all(test, shuttle))]
+#[path = "hold/shuttle_tests.rs"]
+mod shuttle_tests;

@@ -126,9 +126,12 @@ impl Receive {
         self.digest(conn, &mut early);
     }
 
-    /// The oldest waiting message.
+    /// The oldest waiting message; if there is none, what was held back for more to come goes out.
     pub(crate) fn pop(&mut self, conn: &Connection) -> Option<Message> {
-        let message = self.inbox.pop_front()?;
+        let Some(message) = self.inbox.pop_front() else {
+            conn.end_hold();
+            return None;
+        };
         self.inbox_bytes -= message.len() + MESSAGE_OVERHEAD;
         conn.record.set_more(!self.inbox.is_empty());
         if self.inbox.is_empty() {
@@ -475,7 +478,6 @@ struct Waiting<'a>(&'a Connection);
 
 impl<'a> Waiting<'a> {
     fn new(conn: &'a Connection) -> Self {
-        conn.end_hold();
         conn.record.mark_waiting();
         Self(conn)
     }

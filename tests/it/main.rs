@@ -28,6 +28,7 @@ mod flood;
 mod groups;
 mod handshake;
 mod heartbeat;
+mod hold;
 mod http;
 mod http_body;
 mod http_head;

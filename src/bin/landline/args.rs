@@ -14,7 +14,9 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use crate::bench::BenchArgs;
 use crate::exit::{Exit, say};
 use crate::settings::default_text;
-use crate::values::{Host, Secret, host, host_name, level, port, seconds, secret, size, threshold};
+use crate::values::{
+    Host, Secret, host, host_name, level, port, seconds, secret, size, size_or_zero,
+};
 
 /// A synchronous WebSocket and HTTP server. Without a command it serves its demo.
 #[derive(Debug, Parser)]
@@ -64,6 +66,12 @@ pub(crate) struct ServeArgs {
     #[arg(value_name = "BYTES", value_parser = size)]
     pub(crate) ws_max_size: Option<usize>,
 
+    /// Most replies that are held back while more messages of the same client wait, to go out with
+    /// one write; 0 holds none
+    #[arg(long, env = "LANDLINE_HELD_BYTES", help_heading = "WebSocket")]
+    #[arg(value_name = "BYTES", value_parser = size_or_zero)]
+    pub(crate) held_bytes: Option<usize>,
+
     /// Silence after which a client is pinged; 0 turns pings off
     #[arg(long, env = "LANDLINE_WS_PING_INTERVAL", help_heading = "WebSocket")]
     #[arg(value_name = "SECONDS", value_parser = seconds)]
@@ -86,7 +94,7 @@ pub(crate) struct ServeArgs {
 
     /// Length from which on a message is compressed
     #[arg(long, env = "LANDLINE_WS_DEFLATE_THRESHOLD", help_heading = "WebSocket")]
-    #[arg(value_name = "BYTES", value_parser = threshold)]
+    #[arg(value_name = "BYTES", value_parser = size_or_zero)]
     pub(crate) ws_deflate_threshold: Option<usize>,
 
     /// Web page that may open WebSockets besides the server's own: https://example.com,

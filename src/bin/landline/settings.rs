@@ -69,6 +69,7 @@ pub(crate) fn default_text(id: &str) -> Option<String> {
         "host" => HOST.to_string(),
         "port" => PORT.to_string(),
         "ws_max_size" => config.message_bytes().to_string(),
+        "held_bytes" => config.held_bytes().to_string(),
         "ws_ping_interval" => seconds_or_off(config.ping_interval()),
         "ws_ping_timeout" => seconds_or_off(config.ping_timeout()),
         "ws_per_message_deflate" => config.compression().is_some().to_string(),
@@ -97,6 +98,7 @@ fn config(said: &ServeArgs) -> Config {
     let interval = zero_is_off(said.ws_ping_interval, default.ping_interval());
     let timeout = zero_is_off(said.ws_ping_timeout, default.ping_timeout());
     let message_bytes = said.ws_max_size.unwrap_or(default.message_bytes());
+    let held_bytes = said.held_bytes.unwrap_or(default.held_bytes());
     let body_bytes = said.max_body_size.unwrap_or(default.body_bytes());
     let keep_alive = said.timeout_keep_alive.unwrap_or(default.keep_alive());
     let send_timeout = said.timeout_send.unwrap_or(default.send_timeout());
@@ -106,6 +108,7 @@ fn config(said: &ServeArgs) -> Config {
         .with_ping_interval(interval)
         .with_ping_timeout(timeout)
         .with_message_bytes(message_bytes)
+        .with_held_bytes(held_bytes)
         .with_body_bytes(body_bytes)
         .with_keep_alive(keep_alive)
         .with_send_timeout(send_timeout)
@@ -165,6 +168,13 @@ mod tests {
             ServeArgs { ws_ping_interval: zero, ws_ping_timeout: zero, ..ServeArgs::default() };
         let config = Settings::new(said).unwrap().config;
         assert_eq!((config.ping_interval(), config.ping_timeout()), (None, None));
+    }
+
+    #[test]
+    fn zero_holds_nothing_back() {
+        let held = |said| Settings::new(said).unwrap().config.held_bytes();
+        assert_eq!(held(ServeArgs::default()), Config::default().held_bytes());
+        assert_eq!(held(ServeArgs { held_bytes: Some(0), ..ServeArgs::default() }), 0);
     }
 
     #[test]

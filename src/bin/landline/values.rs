@@ -110,7 +110,7 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
 }
 
 /// Reads a size from 0 up.
-pub(crate) fn threshold(text: &str) -> Result<usize, String> {
+pub(crate) fn size_or_zero(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "give a whole number from 0 up".into())
 }
 
@@ -168,11 +168,11 @@ mod tests {
     }
 
     #[test]
-    fn thresholds_start_at_zero_and_levels_end_at_nine() {
-        assert_eq!((threshold("0"), threshold("1024")), (Ok(0), Ok(1024)));
+    fn sizes_may_start_at_zero_and_levels_end_at_nine() {
+        assert_eq!((size_or_zero("0"), size_or_zero("1024")), (Ok(0), Ok(1024)));
         assert_eq!((level("1"), level("9")), (Ok(1), Ok(9)));
         for wrong in ["", "-1", "1.5", "1k"] {
-            assert!(threshold(wrong).is_err() && level(wrong).is_err(), "{wrong}");
+            assert!(size_or_zero(wrong).is_err() && level(wrong).is_err(), "{wrong}");
         }
         assert!(level("0").is_err() && level("10").is_err());
     }

@@ -1,4 +1,4 @@
-//! Doors into the pure layers for benches and fuzz targets, behind the feature `internals`.
+//! Doors into what needs no socket for benches and fuzz targets, behind the feature `internals`.
 //!
 //! Not a public API: anything here may change in any version. Each function checks what must hold
 //! for every input and panics where it does not.
@@ -6,13 +6,20 @@
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::http::Response;
+use crate::http::encode::{How, encode};
 use crate::http::parse::HeadParser;
 use crate::http::refusal::Refusal;
-use crate::http::request::RequestHead;
+use crate::http::request::{RequestHead, Version};
+use crate::hub::Batch;
+use crate::ws::Message;
+use crate::ws::assemble::Assembly;
 use crate::ws::close::Violation;
 use crate::ws::deflate::inflation::Inflation;
 use crate::ws::deflate::pools::Pools;
+use crate::ws::encoded::Encoded;
 use crate::ws::frame::{Decoder, Event};
+use crate::ws::mask;
 
 /// Parses bytes as a request head twice, whole and cut in two, and checks that both agree.
 ///
@@ -113,6 +120,54 @@ pub fn parse_one_head(head: &[u8]) -> usize {
     let parsed = HeadParser::default().parse(head, &Config::default());
     // Proof: a bench that sends a broken head is to fail loudly.
     parsed.expect("a valid head").expect("a whole head").1
+}
+
+/// Checks a text that arrives in one piece; for benches.
+///
+/// # Panics
+/// If it is not UTF-8.
+pub fn take_text(text: &[u8]) -> Message {
+    let mut assembly = Assembly::text();
+    // Proof: a bench that sends broken text is to fail loudly.
+    assembly.append(text).expect("a bench sends UTF-8");
+    // Proof: as above.
+    assembly.finish().expect("a bench sends whole characters")
+}
+
+/// Removes a mask in place; for benches.
+pub fn unmask(data: &mut [u8], mask: [u8; 4]) {
+    mask::unmask(data, mask, 0);
+}
+
+/// Puts a message into a frame as for a broadcast; returns its length; for benches.
+pub fn encode_message(message: Message) -> usize {
+    Encoded::new(message).frame().len()
+}
+
+/// Appends a response as to HTTP/1.1 with keep-alive; for benches.
+///
+/// # Panics
+/// If printing fails, which memory does not.
+pub fn encode_response(response: Response, out: &mut Vec<u8>) {
+    let how = How { version: Version::Http11, head_only: false, keep_alive: true };
+    // Proof: writing to memory has no errors.
+    encode(response, &how, out).expect("memory");
+}
+
+/// Messages that wait for a relay; for benches.
+#[derive(Debug)]
+pub struct RelayBatch(Batch);
+
+impl RelayBatch {
+    /// So many texts to a group without members.
+    pub fn new(messages: usize, text: &str) -> Self {
+        Self(Batch::to_nobody(messages, text))
+    }
+
+    /// What a relay does with them before it serves the first member: sorts and joins.
+    pub fn carry(self) {
+        self.0.carry();
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 
 use crate::config::Config;
+use crate::conn::buffers::Buffers;
 use crate::conn::groups::Groups;
 use crate::conn::hold::Holders;
 use crate::conn::mailbox::Mailbox;
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) poller: Poller,
+    /// Large read buffers.
+    pub(crate) buffers: Buffers,
     /// The connections that hold replies back.
     pub(crate) holders: Holders,
     /// Compressors and inflaters between two messages.
@@ -47,10 +50,17 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: Config, groups: Weak<dyn Groups>) -> io::Result<Self> {
         let (clock, poller) = (Clock::new(), Poller::new()?);
-        let (holders, slow_clients) = (Holders::default(), AtomicU64::new(0));
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let pools = Arc::new(Pools::new(SPARE_PER_CORE * cores));
-        Ok(Self { config, clock, poller, holders, pools, groups, slow_clients })
+        Ok(Self {
+            config,
+            clock,
+            poller,
+            groups,
+            buffers: Buffers::new(),
+            holders: Holders::default(),
+            pools: Arc::new(Pools::new(SPARE_PER_CORE * cores)),
+            slow_clients: AtomicU64::new(0),
+        })
     }
 
     /// The hub; `None` once neither a server nor the application has it.

@@ -6,6 +6,7 @@
 //! | it sees | it does |
 //! |---|---|
 //! | an HTTP client that takes no answer in time | cuts |
+//! | an HTTP connection without a request for too long | ends receiving |
 //! | queued bytes and a writable socket | sends them |
 //! | queued bytes that do not move | closes 1013, cuts |
 //! | silence | pings; after more silence closes 1011, cuts |
@@ -23,7 +24,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::conn::connection::{Connection, Shared};
-use crate::conn::record::{Phase, millis};
+use crate::conn::record::{Idle, Phase, millis};
 use crate::net::poll::{Interest, Ready};
 use crate::net::stream::{Blocking, Received, Stream};
 use crate::sync::Mutex;
@@ -307,6 +308,15 @@ impl Work {
 fn look_at_http(conn: &Connection, stream: &Stream, now: u64) {
     if conn.record.take_expired(now) {
         stream.cut();
+    }
+    let config = &conn.shared.config;
+    let patience = |idle| match idle {
+        Idle::First => config.head_timeout(),
+        Idle::Next => config.keep_alive(),
+    };
+    if conn.record.take_idle(now, patience) {
+        // What has come by now is still received, and answered.
+        stream.shutdown_read();
     }
 }
 

@@ -9,6 +9,7 @@
 //! ```
 
 mod accept;
+pub(crate) mod buffers;
 pub(crate) mod connection;
 mod deflating;
 pub(crate) mod groups;

@@ -12,10 +12,10 @@
 //! # Buffers
 //! A read goes to 2 KiB of the reader's stack, so that an idle connection owns no buffer at all
 //! (4 KiB there would touch one more page of every stack: 16 instead of 12 KiB). A read that
-//! fills that is followed by reads into a buffer of 64 KiB, given back at the first that does not
-//! fill it and ends with a whole frame. A large binary message is read straight into its own
-//! memory. Where messages are compressed, what of a read would pass the inbox's limit of bytes
-//! waits undecoded.
+//! fills that is followed by reads into a buffer of 64 KiB, which all connections share and take
+//! in turns, given back at the first that does not fill it and ends with a whole frame. A large
+//! binary message is read straight into its own memory. Where messages are compressed, what of a
+//! read would pass the inbox's limit of bytes waits undecoded.
 
 use std::collections::VecDeque;
 use std::io;
@@ -37,9 +37,6 @@ use crate::ws::frame::{Decoder, Event};
 
 /// The buffer on the reader's stack.
 const SMALL_READ: usize = 2 * 1024;
-
-/// The buffer for what does not fit there.
-const LARGE_READ: usize = 64 * 1024;
 
 /// What a waiting message costs beside its payload.
 pub(crate) const MESSAGE_OVERHEAD: usize = 64;
@@ -379,7 +376,7 @@ impl Receive {
         let mut buffer = [const { MaybeUninit::uninit() }; SMALL_READ];
         let (received, bytes) = stream.recv_uninit(&mut buffer, blocking)?;
         if bytes.len() == SMALL_READ {
-            self.large = Some(Vec::with_capacity(LARGE_READ));
+            self.large = Some(conn.shared.buffers.take());
         }
         self.digest(conn, bytes);
         Ok(received)
@@ -392,13 +389,15 @@ impl Receive {
         stream: &Stream,
         blocking: Blocking,
     ) -> io::Result<Received> {
-        let mut buffer = self.large.take().unwrap_or_else(|| Vec::with_capacity(LARGE_READ));
+        let mut buffer = self.large.take().unwrap_or_else(|| conn.shared.buffers.take());
         buffer.clear();
         let received = stream.recv_into(&mut buffer, blocking)?;
         let is_full = buffer.len() == buffer.capacity();
         self.digest(conn, &mut buffer);
         if !self.is_deaf && (is_full || self.decoder.due() > 0) {
             self.large = Some(buffer);
+        } else {
+            conn.shared.buffers.give(buffer);
         }
         Ok(received)
     }

@@ -60,10 +60,29 @@ pub(crate) enum Phase {
     WebSocket = 2,
 }
 
+/// What an idle HTTP connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Idle {
+    /// Its first request.
+    First,
+    /// Another one.
+    Next,
+}
+
+impl Idle {
+    /// Marks in place of a time, until the keeper has put one.
+    const FIRST: u64 = u64::MAX;
+    const NEXT: u64 = u64::MAX - 1;
+}
+
 /// The keeper's view of one connection.
 #[derive(Debug)]
 pub(crate) struct Record {
     phase: AtomicU8,
+    /// HTTP: when a connection without a request is over, or a mark of [`Idle`]: its thread reads
+    /// no clock, so the time begins when the keeper first sees the mark. Zero while there is a
+    /// request.
+    idle_by: AtomicU64,
     /// HTTP: when the connection is cut because its peer takes nothing; zero for never.
     deadline: AtomicU64,
     /// WebSocket: when bytes last came in.
@@ -90,6 +109,7 @@ impl Record {
     pub(crate) fn new() -> Self {
         Self {
             phase: AtomicU8::new(Phase::Idle as u8),
+            idle_by: AtomicU64::new(0),
             deadline: AtomicU64::new(0),
             last_life: AtomicU64::new(0),
             away_since: AtomicU64::new(0),
@@ -113,6 +133,35 @@ impl Record {
 
     pub(crate) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Relaxed);
+    }
+
+    /// From now on the connection waits for a request.
+    pub(crate) fn begin_idle(&self, idle: Idle) {
+        let mark = match idle {
+            Idle::First => Idle::FIRST,
+            Idle::Next => Idle::NEXT,
+        };
+        self.idle_by.store(mark, Relaxed);
+    }
+
+    /// A request has begun to come.
+    pub(crate) fn end_idle(&self) {
+        self.idle_by.store(0, Relaxed);
+    }
+
+    /// True if the connection has been idle for too long; says so once. `patience` is asked how
+    /// long that is when the connection is first seen to be idle.
+    pub(crate) fn take_idle(&self, now: u64, patience: impl FnOnce(Idle) -> Duration) -> bool {
+        let idle_by = self.idle_by.load(Relaxed);
+        let after = match idle_by {
+            0 => return false,
+            Idle::FIRST => now.saturating_add(millis(patience(Idle::First))),
+            Idle::NEXT => now.saturating_add(millis(patience(Idle::Next))),
+            by if now < by => return false,
+            _ => 0,
+        };
+        // The thread may have a request meanwhile: then it stays.
+        self.idle_by.compare_exchange(idle_by, after, Relaxed, Relaxed).is_ok() && after == 0
     }
 
     /// Sets the HTTP deadline, a moment of the [`Clock`].
@@ -233,6 +282,33 @@ mod tests {
         record.set_deadline(50);
         record.clear_deadline();
         assert!(!record.take_expired(u64::MAX));
+    }
+
+    #[test]
+    fn an_idle_connection_has_its_time_from_when_it_was_seen() {
+        let patience = |idle| Duration::from_millis(if idle == Idle::First { 100 } else { 200 });
+        let record = Record::new();
+        for (idle, time) in [(Idle::First, 100), (Idle::Next, 200)] {
+            record.begin_idle(idle);
+            assert!(!record.take_idle(5000, patience), "seen late, and no earlier");
+            assert!(!record.take_idle(5000 + time - 1, patience));
+            assert!(record.take_idle(5000 + time, patience));
+            assert!(!record.take_idle(u64::MAX, patience), "once");
+        }
+    }
+
+    #[test]
+    fn a_request_ends_the_idle_time_and_the_next_begins_anew() {
+        let patience = |_| Duration::from_millis(100);
+        let record = Record::new();
+        record.begin_idle(Idle::Next);
+        assert!(!record.take_idle(1000, patience));
+        record.end_idle();
+        assert!(!record.take_idle(9000, patience));
+        record.begin_idle(Idle::Next);
+        assert!(!record.take_idle(9000, patience));
+        assert!(!record.take_idle(9099, patience));
+        assert!(record.take_idle(9100, patience));
     }
 
     #[test]

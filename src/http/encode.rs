@@ -2,7 +2,8 @@
 //!
 //! The head is printed by tiny_http, without a body, and then corrected: tiny_http drops
 //! `Connection` and `Upgrade`, and announces a length where there must be none (204, 304) or
-//! where none is known (HTTP/1.0). The body is appended here, so that nothing of the request
+//! where none is known (HTTP/1.0). The head of most responses is the same but for its status, type
+//! and length, and written without that way round. The body is appended here, so that nothing of the request
 //! (its `TE`) or of the size of the body changes the framing.
 
 use std::fmt;
@@ -10,9 +11,10 @@ use std::io::{self, Read, Write};
 
 use tiny_http::{HTTPVersion, Header, StatusCode};
 
+use super::date;
 use super::refusal::Refusal;
 use super::request::Version;
-use super::response::{Body, Response};
+use super::response::{Body, Head, Response};
 
 /// The interim response that asks for the body (RFC 9110 10.1.1).
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -67,10 +69,15 @@ pub(crate) fn encode(response: Response, how: &How, out: &mut Vec<u8>) -> io::Re
         None => response,
     };
     let closes = response.closes();
-    let (status, headers, body) = response.into_parts();
-    let end = End::of(status, &body, how.version);
+    let (head, body) = response.into_parts();
+    let end = End::of(head.status, &body, how.version);
     let keep_alive = how.keep_alive && !closes && end != End::Close;
-    write_head(status, headers, end, &Wish { version: how.version, keep_alive }, out)?;
+    match end {
+        End::Length(length) if keep_alive && how.version == Version::Http11 && head.is_usual() => {
+            write_usual_head(&head, length, out);
+        }
+        _ => write_head(head, end, &Wish { version: how.version, keep_alive }, out)?,
+    }
     let has_body = !how.head_only && end != End::Bodiless;
     let rest = match body {
         Body::Memory(data) if has_body => {
@@ -111,15 +118,42 @@ struct Wish {
     keep_alive: bool,
 }
 
+/// Writes the head that most responses have, byte by byte as [`write_head`] would.
+fn write_usual_head(head: &Head, length: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    put_number(head.status.0.into(), out);
+    out.push(b' ');
+    out.extend_from_slice(head.status.default_reason_phrase().as_bytes());
+    out.extend_from_slice(b"\r\nDate: ");
+    out.extend_from_slice(&date::now());
+    for (name, value) in head.usual() {
+        for part in ["\r\n", name, ": ", value] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
+    out.extend_from_slice(b"\r\nServer: landline\r\nContent-Length: ");
+    put_number(length, out);
+    out.extend_from_slice(b"\r\n\r\n");
+}
+
+fn put_number(mut number: u64, out: &mut Vec<u8>) {
+    // As long as the longest.
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return out.extend_from_slice(&digits[start..]);
+        }
+    }
+}
+
 /// Prints the head through tiny_http and corrects it.
-fn write_head(
-    status: StatusCode,
-    mut headers: Vec<Header>,
-    end: End,
-    wish: &Wish,
-    out: &mut Vec<u8>,
-) -> io::Result<()> {
-    let start = out.len();
+fn write_head(head: Head, end: End, wish: &Wish, out: &mut Vec<u8>) -> io::Result<()> {
+    let (start, status) = (out.len(), head.status);
+    let mut headers = head.into_headers();
     let upgrade = headers.iter().find(|header| header.field.equiv("Upgrade"));
     let connection = connection_lines(upgrade, wish);
     if !headers.iter().any(|header| header.field.equiv("Server")) {

@@ -53,7 +53,8 @@ impl Headers {
 
     /// Every field whose value is UTF-8, as name and value, in the order of arrival.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields().filter_map(|(name, value)| Some((name, str::from_utf8(value).ok()?)))
+        let texts = |(name, value)| Some((str::from_utf8(name).ok()?, str::from_utf8(value).ok()?));
+        self.fields().filter_map(texts)
     }
 
     /// How many lines carry this field, those that are not UTF-8 included.
@@ -74,16 +75,16 @@ impl Headers {
     /// Every value of a field as bytes.
     pub(crate) fn raw<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.fields()
-            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
+            .filter(move |(field, _)| field.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value)
     }
 
-    fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    /// Every field; names are tokens, hence ASCII.
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let mut start = 0;
         self.ends.iter().map(move |ends| {
             let (name_end, value_end) = (ends.name as usize, ends.value as usize);
-            // Names are tokens, hence ASCII.
-            let name = str::from_utf8(&self.text[start..name_end]).unwrap_or_default();
+            let name = &self.text[start..name_end];
             start = value_end;
             (name, &self.text[name_end..value_end])
         })
@@ -93,7 +94,9 @@ impl Headers {
 /// Shows the names only: values may be secrets and may hold bytes that do harm in a terminal.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.fields().map(|(name, _)| name)).finish()
+        f.debug_list()
+            .entries(self.fields().map(|(name, _)| String::from_utf8_lossy(name)))
+            .finish()
     }
 }
 

@@ -6,34 +6,40 @@
 use std::net::Ipv6Addr;
 
 /// True for a valid `host` or `host:port`.
-pub(crate) fn is_valid(host: &str) -> bool {
-    match host.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((address, port)) => {
-                address.parse::<Ipv6Addr>().is_ok()
-                    && port.strip_prefix(':').map_or(port.is_empty(), is_port)
-            }
-            None => false,
-        },
-        None => match host.split_once(':') {
-            Some((name, port)) => is_name(name) && is_port(port),
-            None => is_name(host),
-        },
-    }
+pub(crate) fn is_valid(host: &[u8]) -> bool {
+    let (name_end, is_known) = match host.strip_prefix(b"[") {
+        Some(rest) => {
+            let Some(end) = rest.iter().position(|&byte| byte == b']') else { return false };
+            (end + 2, is_ipv6(&rest[..end]))
+        }
+        None => {
+            let end = host.iter().position(|&byte| byte == b':').unwrap_or(host.len());
+            (end, is_name(&host[..end]))
+        }
+    };
+    is_known && host[name_end..].strip_prefix(b":").map_or(name_end == host.len(), is_port)
+}
+
+fn is_ipv6(address: &[u8]) -> bool {
+    str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
 /// An empty port is allowed and means the default.
-fn is_port(port: &str) -> bool {
-    port.is_empty()
-        || (port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok())
+fn is_port(port: &[u8]) -> bool {
+    let mut number = 0u32;
+    port.iter().all(|byte| {
+        number = (number * 10).saturating_add(u32::from(byte.wrapping_sub(b'0')));
+        byte.is_ascii_digit() && number <= u32::from(u16::MAX)
+    })
 }
 
-fn is_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    while let Some(byte) = bytes.next() {
+fn is_name(name: &[u8]) -> bool {
+    let mut bytes = name.iter();
+    while let Some(&byte) = bytes.next() {
         let allowed = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => true,
             b'%' => (0..2).all(|_| bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit())),
-            _ => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte),
+            _ => b"~!$&'()*+,;=".contains(&byte),
         };
         if !allowed {
             return false;
@@ -62,7 +68,7 @@ mod tests {
             "example.com:",
         ];
         for good in good {
-            assert!(is_valid(good), "{good:?}");
+            assert!(is_valid(good.as_bytes()), "{good:?}");
         }
     }
 
@@ -98,7 +104,7 @@ mod tests {
             "\"a\"",
         ];
         for bad in bad {
-            assert!(!is_valid(bad), "{bad:?}");
+            assert!(!is_valid(bad.as_bytes()), "{bad:?}");
         }
     }
 }

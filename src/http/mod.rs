@@ -10,6 +10,7 @@ mod chunk;
 #[cfg(feature = "testing")]
 pub(crate) mod client;
 mod cookie;
+pub(crate) mod date;
 pub(crate) mod encode;
 pub(crate) mod framing;
 mod headers;

@@ -11,6 +11,8 @@
 //!
 //! Source: RFC 9112 2 to 6.
 
+use std::mem::MaybeUninit;
+
 use httparse::Status;
 
 use super::framing::Framing;
@@ -20,11 +22,14 @@ use super::method::Method;
 use super::refusal::Refusal;
 use super::request::{RequestHead, Version};
 use super::target::Target;
-use super::token::is_text_byte;
+use super::token::text_run;
 use crate::config::Config;
 
 /// Empty lines that are forgiven before a request line (RFC 9112 2.2).
 const LEADING_LINES: usize = 2;
+
+/// Header lines for which there is room on the stack.
+const USUAL_LINES: usize = 16;
 
 /// No setting lifts the limit of a head above this, since positions in it are kept in 32 bits.
 const MAX_HEAD_BYTES: usize = 1 << 30;
@@ -93,7 +98,7 @@ impl HeadParser {
             if at == self.line_start && self.lines > config.head_lines() {
                 return Err(Refusal::too_many_header_lines());
             }
-            let run = rest.iter().position(|&byte| !is_text_byte(byte)).unwrap_or(rest.len());
+            let run = text_run(rest);
             self.within(at + run.max(1), limit)?;
             if run == 0 {
                 return Err(Refusal::bad_request("The request head has a control character."));
@@ -143,11 +148,18 @@ fn check_version(line: &[u8]) -> Result<(), Refusal> {
 
 /// Parses a whole head with this many header lines.
 fn read_head(text: &[u8], lines: usize) -> Result<RequestHead, Refusal> {
-    // On the heap and of the size that is needed: the stack of a connection is small.
-    let mut storage = Vec::with_capacity(lines);
+    // What is more than usual is on the heap: the stack of a connection is small.
+    let (mut usual, mut more);
+    let storage = if lines <= USUAL_LINES {
+        usual = [const { MaybeUninit::uninit() }; USUAL_LINES];
+        &mut usual[..]
+    } else {
+        more = Vec::with_capacity(lines);
+        more.spare_capacity_mut()
+    };
     let mut parsed = httparse::Request::new(&mut []);
     let status = parsed
-        .parse_with_uninit_headers(text, storage.spare_capacity_mut())
+        .parse_with_uninit_headers(text, storage)
         .map_err(|error| Refusal::bad_request(describe(error)))?;
     let (Status::Complete(length), Some(method), Some(target), Some(minor)) =
         (status, parsed.method, parsed.path, parsed.version)
@@ -181,32 +193,30 @@ fn check_head(
     version: Version,
     headers: Headers,
 ) -> Result<RequestHead, Refusal> {
-    let method: Method =
-        method.parse().map_err(|()| Refusal::bad_request("The method is malformed."))?;
+    let method = match method {
+        // What nearly all are; the general way takes its time.
+        "GET" => Method::Get,
+        _ => method.parse().map_err(|()| Refusal::bad_request("The method is malformed."))?,
+    };
     let (target, authority) = Target::parse(target, &method)?;
-    let host = check_host(version, &headers, authority)?;
+    check_host(version, &headers)?;
     let framing = Framing::of(version, &headers)?;
     let expects_continue = check_expectation(version, &headers)? && framing != Framing::None;
-    Ok(RequestHead { method, version, framing, expects_continue, target, host, headers })
+    let authority = authority.map(Box::from);
+    Ok(RequestHead { method, version, framing, expects_continue, target, authority, headers })
 }
 
-/// The host of the request: that of an absolute target before that of the `Host` line, which
-/// must be there and valid all the same (RFC 9112 3.2).
-fn check_host(
-    version: Version,
-    headers: &Headers,
-    authority: Option<&str>,
-) -> Result<Box<str>, Refusal> {
-    let line = match headers.count("host") {
-        0 if version == Version::Http10 => "",
-        0 => return Err(Refusal::bad_request("The Host is missing.")),
-        1 => headers
-            .get("host")
-            .filter(|host| host::is_valid(host))
-            .ok_or_else(|| Refusal::bad_request("The Host is malformed."))?,
-        _ => return Err(Refusal::bad_request("The Host is there more than once.")),
-    };
-    Ok(authority.unwrap_or(line).into())
+/// The `Host` line must be there and valid, also if an absolute target names another host
+/// (RFC 9112 3.2).
+fn check_host(version: Version, headers: &Headers) -> Result<(), Refusal> {
+    let mut lines = headers.raw("host");
+    match (lines.next(), lines.next()) {
+        (None, _) if version == Version::Http10 => Ok(()),
+        (None, _) => Err(Refusal::bad_request("The Host is missing.")),
+        (Some(host), None) if host::is_valid(host) => Ok(()),
+        (Some(_), None) => Err(Refusal::bad_request("The Host is malformed.")),
+        _ => Err(Refusal::bad_request("The Host is there more than once.")),
+    }
 }
 
 /// True for `Expect: 100-continue`; HTTP/1.0 has no expectations (RFC 9110 10.1.1).

@@ -29,8 +29,8 @@ pub(crate) struct RequestHead {
     pub(super) framing: Framing,
     pub(super) expects_continue: bool,
     pub(super) target: Target,
-    /// Without a `Host` (HTTP/1.0) empty.
-    pub(super) host: Box<str>,
+    /// Of an absolute target; otherwise the `Host` line counts.
+    pub(super) authority: Option<Box<str>>,
     pub(super) headers: Headers,
 }
 
@@ -101,7 +101,8 @@ impl RequestHead {
 
     /// Host and port the request is for, valid in syntax; empty only in HTTP/1.0.
     pub(crate) fn host(&self) -> &str {
-        &self.host
+        let line = || self.headers.get("host").unwrap_or_default();
+        self.authority.as_deref().unwrap_or_else(line)
     }
 
     /// How the end of the body is found.
@@ -131,7 +132,7 @@ impl fmt::Debug for RequestHead {
             .field("method", &self.method)
             .field("path", &self.path())
             .field("version", &self.version)
-            .field("host", &self.host)
+            .field("host", &self.host())
             .field("framing", &self.framing)
             .field("headers", &self.headers)
             .finish_non_exhaustive()

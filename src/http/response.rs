@@ -19,6 +19,17 @@ use crate::error::{Error, ErrorKind, Result};
 /// encoded but refused.
 const ADDRESS: &AsciiSet = &AsciiSet::EMPTY.add(b' ').add(b'"').add(b'<').add(b'>');
 
+/// The content types that need no check.
+const TYPES: [&str; 3] = [TEXT, HTML, JSON];
+
+/// What browsers are told unless the handler says otherwise: not to guess another type.
+const NOSNIFF: (&str, &str) = ("X-Content-Type-Options", "nosniff");
+const CONTENT_TYPE: &str = "Content-Type";
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json; charset=utf-8";
+
 /// What a handler answers.
 ///
 /// Text, HTML and JSON are UTF-8 and say so; every response forbids browsers to guess another
@@ -36,6 +47,12 @@ const ADDRESS: &AsciiSet = &AsciiSet::EMPTY.add(b' ').add(b'"').add(b'<').add(b'
 /// ```
 pub struct Response {
     status: StatusCode,
+    /// `nosniff`, unless the handler has said otherwise.
+    is_nosniff: bool,
+    /// The content type, if it is one of [`TYPES`]: what is the same for most responses needs no
+    /// memory and no check.
+    content_type: Option<&'static str>,
+    /// All others.
     headers: Vec<Header>,
     body: Body,
     /// Close the connection after this response.
@@ -54,15 +71,44 @@ pub(crate) enum Body {
     SessionOver,
 }
 
+/// Everything of a response but its body.
+pub(crate) struct Head {
+    pub(crate) status: StatusCode,
+    is_nosniff: bool,
+    content_type: Option<&'static str>,
+    headers: Vec<Header>,
+}
+
+impl Head {
+    /// The header fields that need no memory, in their order.
+    pub(crate) fn usual(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let nosniff = self.is_nosniff.then_some(NOSNIFF);
+        nosniff.into_iter().chain(self.content_type.map(|value| (CONTENT_TYPE, value)))
+    }
+
+    /// True if it has no others.
+    pub(crate) fn is_usual(&self) -> bool {
+        self.headers.is_empty()
+    }
+
+    /// All header fields.
+    pub(crate) fn into_headers(mut self) -> Vec<Header> {
+        let usual = self.usual().filter_map(|(name, value)| Header::from_bytes(name, value).ok());
+        let usual: Vec<_> = usual.collect();
+        self.headers.splice(0..0, usual);
+        self.headers
+    }
+}
+
 impl Response {
     /// Plain text, 200.
     pub fn text(text: impl Into<String>) -> Self {
-        Self::bytes("text/plain; charset=utf-8", text.into())
+        Self::bytes(TEXT, text.into())
     }
 
     /// An HTML page, 200.
     pub fn html(page: impl Into<String>) -> Self {
-        Self::bytes("text/html; charset=utf-8", page.into())
+        Self::bytes(HTML, page.into())
     }
 
     /// A value as JSON, 200.
@@ -73,12 +119,12 @@ impl Response {
         let data = serde_json::to_vec(value).map_err(|error| {
             Error::new(ErrorKind::Json, "cannot serialize the response").with_source(error)
         })?;
-        Ok(Self::bytes("application/json; charset=utf-8", data))
+        Ok(Self::bytes(JSON, data))
     }
 
     /// Any bytes with their content type, 200.
     pub fn bytes(content_type: &str, data: impl Into<Vec<u8>>) -> Self {
-        Self::new(200, Body::Memory(data.into())).with_header("Content-Type", content_type)
+        Self::new(200, Body::Memory(data.into())).with_content_type(content_type)
     }
 
     /// A status without a body, such as 204.
@@ -115,18 +161,14 @@ impl Response {
         length: Option<u64>,
     ) -> Self {
         let body = Body::Reader { reader: Box::new(reader), length };
-        Self::new(200, body).with_header("Content-Type", content_type)
+        Self::new(200, body).with_content_type(content_type)
     }
 
     /// What a handler returns after it used the WebSocket: nothing is written.
     pub fn closed() -> Self {
-        Self {
-            status: StatusCode(200),
-            headers: Vec::new(),
-            body: Body::SessionOver,
-            close: true,
-            fault: None,
-        }
+        let mut closed = Self::new(200, Body::SessionOver);
+        closed.close = true;
+        closed
     }
 
     /// Sets the status: 200 to 599, anything else makes the response faulty (answered 500).
@@ -156,6 +198,10 @@ impl Response {
         }
         match checked_header(name, value) {
             Ok(header) => {
+                self.is_nosniff &= !name.eq_ignore_ascii_case(NOSNIFF.0);
+                if name.eq_ignore_ascii_case(CONTENT_TYPE) {
+                    self.content_type = None;
+                }
                 if !name.eq_ignore_ascii_case("set-cookie") {
                     self.headers.retain(|old| old.field != header.field);
                 }
@@ -186,6 +232,12 @@ impl Response {
 
     /// The first value of a header that was set.
     pub fn header(&self, name: &str) -> Option<&str> {
+        if self.is_nosniff && name.eq_ignore_ascii_case(NOSNIFF.0) {
+            return Some(NOSNIFF.1);
+        }
+        if self.content_type.is_some() && name.eq_ignore_ascii_case(CONTENT_TYPE) {
+            return self.content_type;
+        }
         let mut headers = self.headers.iter();
         let is_it = |header: &&Header| header.field.as_str().as_str().eq_ignore_ascii_case(name);
         headers.find(is_it).map(|header| header.value.as_str())
@@ -216,15 +268,30 @@ impl Response {
     }
 
     /// Takes the response apart for the encoder.
-    pub(crate) fn into_parts(self) -> (StatusCode, Vec<Header>, Body) {
-        (self.status, self.headers, self.body)
+    pub(crate) fn into_parts(self) -> (Head, Body) {
+        let Self { status, is_nosniff, content_type, headers, body, .. } = self;
+        (Head { status, is_nosniff, content_type, headers }, body)
     }
 
     fn new(status: u16, body: Body) -> Self {
-        let mut headers = Vec::with_capacity(8);
-        headers.extend(checked_header("X-Content-Type-Options", "nosniff"));
-        let response = Self { status: StatusCode(200), headers, body, close: false, fault: None };
+        let response = Self {
+            status: StatusCode(200),
+            is_nosniff: true,
+            content_type: None,
+            headers: Vec::new(),
+            body,
+            close: false,
+            fault: None,
+        };
         response.with_status(status)
+    }
+
+    fn with_content_type(mut self, content_type: &str) -> Self {
+        self.content_type = TYPES.into_iter().find(|known| *known == content_type);
+        match self.content_type {
+            Some(_) => self,
+            None => self.with_header(CONTENT_TYPE, content_type),
+        }
     }
 
     /// Keeps the first reason: later ones may only follow from it.

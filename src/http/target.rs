@@ -2,6 +2,7 @@
 //!
 //! Source: RFC 9112 3.2, RFC 3986 3.3 and 6.2.2.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use percent_encoding::percent_decode_str;
@@ -15,11 +16,19 @@ use super::refusal::Refusal;
 #[derive(Debug)]
 pub(crate) struct Target {
     raw: Box<str>,
-    path: Box<str>,
+    path: Path,
     /// Where the query starts in `raw`, after the question mark.
     query_start: Option<usize>,
     /// Its parameters, or why they cannot be read.
     pairs: Result<Pairs, Refusal>,
+}
+
+/// A path, decoded.
+#[derive(Debug, PartialEq, Eq)]
+enum Path {
+    /// This part of the target, since there was nothing to decode.
+    AsSent(Range<usize>),
+    Decoded(Box<str>),
 }
 
 /// What is found in a query that was refused.
@@ -41,7 +50,7 @@ impl Target {
             return Err(Refusal::bad_request("The request target has a forbidden character."));
         }
         if raw == "*" && *method == Method::Options {
-            return Ok((Self::new(raw, "*".into(), None), None));
+            return Ok((Self::new(raw, Path::AsSent(0..1), None), None));
         }
         let (authority, local) = split_authority(raw)?;
         let (path, query) = match local.split_once('?') {
@@ -49,11 +58,19 @@ impl Target {
             None => (local, None),
         };
         // Only `http://host` may leave its path out.
-        let path = if path.is_empty() { "/".into() } else { decode_path(path)? };
+        let path = match path {
+            "" => Path::Decoded("/".into()),
+            // Most paths have nothing to decode or to refuse.
+            _ if path.bytes().all(is_plain_path_byte) => {
+                let start = raw.len() - local.len();
+                Path::AsSent(start..start + path.len())
+            }
+            _ => Path::Decoded(decode_path(path)?),
+        };
         Ok((Self::new(raw, path, query), authority))
     }
 
-    fn new(raw: &str, path: Box<str>, query: Option<&str>) -> Self {
+    fn new(raw: &str, path: Path, query: Option<&str>) -> Self {
         let pairs = Pairs::parse(query.unwrap_or_default().as_bytes());
         let query_start = query.map(|query| raw.len() - query.len());
         Self { raw: raw.into(), path, query_start, pairs }
@@ -66,7 +83,10 @@ impl Target {
 
     /// The decoded path.
     pub(crate) fn path(&self) -> &str {
-        &self.path
+        match &self.path {
+            Path::AsSent(range) => &self.raw[range.clone()],
+            Path::Decoded(path) => path,
+        }
     }
 
     /// The query as it was sent, without the question mark.
@@ -99,10 +119,15 @@ fn split_authority(raw: &str) -> Result<(Option<&str>, &str), Refusal> {
         return Err(Refusal::bad_request("The request target must start with a slash."));
     }
     let (authority, local) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    if !host::is_valid(authority) {
+    if !host::is_valid(authority.as_bytes()) {
         return Err(Refusal::bad_request("The host of the request target is malformed."));
     }
     Ok((Some(authority), local))
+}
+
+/// True for a byte that needs no decoding and is no part of what is refused.
+fn is_plain_path_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_')
 }
 
 fn decode_path(path: &str) -> Result<Box<str>, Refusal> {

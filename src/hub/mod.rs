@@ -36,5 +36,7 @@ pub use handle::Hub;
 pub use member::Member;
 pub use presence::{Presence, PresenceChange, Present};
 pub use publisher::Publisher;
+#[cfg(any(test, feature = "internals"))]
+pub(crate) use relay::batch::Batch;
 pub use stats::{GroupStats, HubStats};
 pub use watch::{MemberEvent, Watch};

@@ -320,5 +320,7 @@ impl Tally {
     }
 }
 
+#[cfg(any(test, feature = "internals"))]
+pub(crate) mod batch;
 #[cfg(test)]
 mod tests;

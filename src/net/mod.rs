@@ -6,4 +6,5 @@ pub(crate) mod client;
 pub(crate) mod listener;
 pub(crate) mod poll;
 pub(crate) mod stream;
+pub(crate) mod thread;
 pub(crate) mod waker;

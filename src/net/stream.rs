@@ -61,10 +61,8 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Takes an accepted socket and switches Nagle's algorithm off.
+    /// Takes a connected socket.
     pub(crate) fn new(fd: OwnedFd, peer: SocketAddr) -> Self {
-        // A socket that is already dead refuses the option; its first read will tell.
-        let _ = sockopt::set_tcp_nodelay(&fd, true);
         Self { fd, peer: plain_v4(peer) }
     }
 

@@ -10,7 +10,8 @@ use crate::ws::{Message, close_code};
 /// Something that answers requests: a plain function, a wrapper, or a set of methods.
 ///
 /// Every `Fn(&Request) -> R` is a handler if `R` is a [`Response`], a `Result` of one, or text.
-/// It is called on the connection's own thread and may block.
+/// It is called on the connection's own thread and may block. A thread serves other connections
+/// when this one has ended, so what a handler keeps in a thread-local stays.
 ///
 /// # Errors
 /// An `Err` is logged with the connection's id and answered 500 without its text; on an open

@@ -4,6 +4,7 @@
 //! as its own origin (DNS rebinding). A server bound to loopback therefore answers to the names
 //! of loopback only, unless told otherwise.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::http::refusal::Refusal;
@@ -49,7 +50,10 @@ fn covers(entry: &str, name: &str) -> bool {
 }
 
 fn is_loopback(name: &str) -> bool {
-    if name == "localhost" || name.ends_with(".localhost") {
+    if matches!(name, "localhost" | "127.0.0.1") {
+        return true;
+    }
+    if name.ends_with(".localhost") {
         return true;
     }
     let address = name.trim_start_matches('[').trim_end_matches(']');
@@ -60,13 +64,15 @@ fn is_loopback(name: &str) -> bool {
 }
 
 /// The host without its port and a trailing dot, in lower case.
-fn name_of(host: &str) -> String {
-    let end = host.rfind(']').map_or(0, |end| end + 1);
-    let name = match host[end..].find(':') {
-        Some(colon) => &host[..end + colon],
-        None => host,
-    };
-    name.trim_end_matches('.').to_ascii_lowercase()
+fn name_of(host: &str) -> Cow<'_, str> {
+    let end = if host.starts_with('[') { host.find(']').map_or(0, |end| end + 1) } else { 0 };
+    let colon = host.bytes().skip(end).position(|byte| byte == b':');
+    let name = colon.map_or(host, |colon| &host[..end + colon]);
+    let name = name.trim_end_matches('.');
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Owned(name.to_ascii_lowercase());
+    }
+    Cow::Borrowed(name)
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub struct Request {
     body: OnceLock<Result<Vec<u8>, Refusal>>,
     form: OnceLock<Result<Pairs, Refusal>>,
     websocket: Option<WebSocket>,
-    surroundings: Surroundings,
+    surroundings: Arc<Surroundings>,
 }
 
 /// What of its server a request can reach.
@@ -59,7 +59,7 @@ impl Request {
         peer: SocketAddr,
         conn_id: u64,
         source: Arc<dyn BodySource>,
-        surroundings: Surroundings,
+        surroundings: Arc<Surroundings>,
     ) -> Self {
         Self {
             head,

@@ -1,4 +1,4 @@
-//! The accept thread: a thread for each connection, or an answer why not.
+//! The accept thread: a thread for each connection, a spare one or a new one, or an answer why not.
 
 use std::io;
 use std::sync::Arc;
@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use crate::net::listener::{AcceptFailure, Listener, SpareDescriptor};
 use crate::net::stream::{Blocking, Stream};
+use crate::net::thread::rename;
 use crate::server::app::App;
 use crate::server::http_io::refusal_bytes;
 use crate::server::run::Alive;
 use crate::server::serve::{Arrival, serve};
+use crate::server::spare::SpareThreads;
 use crate::server::stats::{Full, Stats};
 
 /// Pause after the process ran out of descriptors, so that trying again is not spinning.
@@ -63,7 +65,7 @@ fn accept_exhausted(
     accepted
 }
 
-/// Gives a connection its thread, or refuses it with 503.
+/// Gives a connection its thread, a spare one if there is one, or refuses it with 503.
 fn admit(
     app: &Arc<App>,
     stream: Stream,
@@ -86,22 +88,37 @@ fn admit(
             return refuse(app, stream);
         }
     };
-    let id = Stats::next_id();
     let arrival = Arrival {
         app: Arc::clone(app),
         stream: Arc::clone(&stream),
-        id,
+        id: Stats::next_id(),
         is_loopback,
         _place: place,
         _alive: alive.clone(),
     };
+    let Err(arrival) = app.spares.hand(arrival) else { return };
+    let spares = Arc::clone(&app.spares);
     let spawned = thread::Builder::new()
-        .name(format!("conn-{id}"))
+        .name("conn".into())
         .stack_size(app.shared.config.stack_bytes())
-        .spawn(move || serve(arrival));
+        .spawn(move || serve_all(arrival, &spares));
     if let Err(error) = spawned {
         complaints.say(&format!("cannot start a thread: {error}; answering 503"));
         refuse(app, stream);
+    }
+}
+
+/// The life of a thread: one connection after the other.
+///
+/// Between them it holds nothing of the server but its seat.
+fn serve_all(first: Arrival, spares: &SpareThreads<Arrival>) {
+    let seat = Arc::default();
+    let mut next = Some(first);
+    while let Some(arrival) = next {
+        rename(&format!("conn-{}", arrival.id));
+        serve(arrival);
+        rename("spare");
+        next = spares.next(&seat);
     }
 }
 

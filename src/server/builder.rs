@@ -14,9 +14,11 @@ use crate::hub::Hub;
 use crate::net::ceiling::{hard_ceiling, host_ceiling};
 use crate::route::Handler;
 use crate::route::hosts::Hosts;
+use crate::route::request::Surroundings;
 use crate::route::router::Router;
 use crate::server::app::App;
 use crate::server::run::Server;
+use crate::server::spare::SpareThreads;
 use crate::server::stats::Stats;
 use crate::ws::Origins;
 
@@ -122,16 +124,21 @@ impl Builder {
         let failed =
             |error| Error::new(ErrorKind::Io, "cannot start the keeper").with_source(error);
         let groups = Arc::downgrade(&self.hub.core) as Weak<dyn Groups>;
+        let surroundings = Surroundings {
+            templates: self.templates,
+            hub: self.hub,
+            origins: self.origins,
+            max_message_bytes: self.config.message_bytes(),
+        };
         let shared = Arc::new(Shared::new(self.config, groups).map_err(failed)?);
         let app = App {
             router,
-            templates: self.templates,
-            origins: self.origins,
             hosts: self.hosts,
-            hub: self.hub,
+            surroundings: Arc::new(surroundings),
             keeper: Keeper::start(Arc::clone(&shared)).map_err(failed)?,
             shared,
             stats: Arc::new(Stats::new(limit, limit_per_address)),
+            spares: Arc::new(SpareThreads::new()),
         };
         Server::new(Arc::new(app)).bind(address)
     }

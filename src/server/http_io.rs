@@ -1,15 +1,19 @@
 //! HTTP on a socket: heads and bodies in, responses out, each under an absolute deadline.
 //!
-//! Receiving waits for readiness until its deadline; sending blocks, and the keeper cuts it. The
-//! keeper must not end receiving by a shutdown: bytes that come after that are answered with a
-//! reset by the kernel, which can take our last answer with it.
+//! Between two requests the thread blocks in `recv`, and the keeper ends that by a shutdown when
+//! it has been too long. Once a request has begun, receiving waits for readiness until its
+//! deadline instead: bytes that come after a shutdown are answered with a reset by the kernel,
+//! which can take our last answer with it. An idle connection gets none.
+//!
+//! Sending blocks only for what the kernel does not take at once; the keeper cuts it.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::conn::connection::Connection;
-use crate::conn::record::Phase;
+use crate::conn::record::{Idle, Phase};
 use crate::deadline::Deadline;
 use crate::http::Response;
 use crate::http::body::BodyDecoder;
@@ -21,8 +25,12 @@ use crate::net::stream::{Blocking, Received, Stream};
 use crate::route::request::BodySource;
 use crate::sync::Mutex;
 
-/// Bytes asked of the kernel at a time.
+/// Bytes asked of the kernel at a time once a request has begun.
 const READ_BYTES: usize = 4 * 1024;
+
+/// Bytes asked of the kernel for the beginning of a request. They come to the stack, so that an
+/// idle connection owns no buffer, and stay within the pages that a WebSocket needs there.
+const FIRST_BYTES: usize = 2 * 1024;
 
 /// Bytes of a response that have to go out within one send deadline.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -77,35 +85,60 @@ impl HttpIo {
     ///
     /// # Blocking
     /// Until the head has come or its deadline passes.
-    pub(crate) fn read_head(&self, is_first: bool) -> Result<RequestHead, NoHead> {
+    pub(crate) fn read_head(&self, idle: Idle) -> Result<RequestHead, NoHead> {
         let config = &self.conn.shared.config;
         let mut inbound = self.inbound.lock();
+        let buffer = &mut inbound.buffer;
         let mut parser = HeadParser::default();
-        let mut has_started = false;
-        let idle = if is_first { config.head_timeout() } else { config.keep_alive() };
-        let mut deadline = Deadline::after(idle);
+        // The time of the first head begins with the connection.
+        let mut deadline = match idle {
+            Idle::First => Some(Deadline::after(config.head_timeout())),
+            Idle::Next => None,
+        };
+        if !parser.started(buffer) {
+            self.await_head(&parser, buffer, idle)?;
+        }
+        self.conn.record.set_phase(Phase::Busy);
         loop {
-            if !has_started && parser.started(&inbound.buffer) {
-                has_started = true;
-                self.conn.record.set_phase(Phase::Busy);
-                if !is_first {
-                    deadline = Deadline::after(config.head_timeout());
-                }
-            }
-            if let Some((head, used)) =
-                parser.parse(&inbound.buffer, config).map_err(NoHead::Refused)?
-            {
-                inbound.buffer.drain(..used);
+            if let Some((head, used)) = parser.parse(buffer, config).map_err(NoHead::Refused)? {
+                buffer.drain(..used);
                 return Ok(head);
             }
-            match self.receive(&mut inbound.buffer, deadline) {
-                Ok(()) => {}
-                Err(End::OfTime) if has_started => {
-                    return Err(NoHead::Refused(Refusal::head_too_slow()));
-                }
-                Err(_) => return Err(NoHead::Gone),
-            }
+            let deadline = *deadline.get_or_insert_with(|| Deadline::after(config.head_timeout()));
+            self.receive(buffer, deadline).map_err(|end| match end {
+                End::OfTime => NoHead::Refused(Refusal::head_too_slow()),
+                End::OfStream => NoHead::Gone,
+            })?;
         }
+    }
+
+    /// Waits until a request has begun to come; its first bytes are in the buffer then.
+    ///
+    /// # Blocking
+    /// Until then, or until the keeper or the peer ends the connection.
+    // Inlined, its buffer would lie in a frame below that of the handler.
+    #[inline(never)]
+    fn await_head(
+        &self,
+        parser: &HeadParser,
+        buffer: &mut Vec<u8>,
+        idle: Idle,
+    ) -> Result<(), NoHead> {
+        if buffer.is_empty() && buffer.capacity() > FIRST_BYTES {
+            *buffer = Vec::new();
+        }
+        self.conn.record.begin_idle(idle);
+        while !parser.started(buffer) {
+            let mut room = [const { MaybeUninit::uninit() }; FIRST_BYTES];
+            let (received, bytes) =
+                self.stream.recv_uninit(&mut room, Blocking::Wait).map_err(|_| NoHead::Gone)?;
+            if received == Received::End {
+                return Err(NoHead::Gone);
+            }
+            buffer.extend_from_slice(bytes);
+        }
+        self.conn.record.end_idle();
+        Ok(())
     }
 
     /// Prepares for the body that the head announces; nothing is read yet.
@@ -208,14 +241,22 @@ impl HttpIo {
 
     fn send_all(&self, bytes: &[u8]) -> io::Result<()> {
         for piece in bytes.chunks(PIECE_BYTES) {
-            self.cut_after(self.conn.shared.config.send_timeout());
             let mut rest = piece;
+            match self.stream.send(piece, Blocking::Never) {
+                Ok(sent) => rest = &piece[sent..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+            if rest.is_empty() {
+                continue;
+            }
+            self.cut_after(self.conn.shared.config.send_timeout());
             while !rest.is_empty() {
                 let sent = self.stream.send(rest, Blocking::Wait)?;
                 rest = &rest[sent..];
             }
+            self.conn.record.clear_deadline();
         }
-        self.conn.record.clear_deadline();
         Ok(())
     }
 

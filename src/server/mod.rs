@@ -7,6 +7,7 @@ pub(crate) mod builder;
 pub(crate) mod http_io;
 pub(crate) mod run;
 pub(crate) mod serve;
+mod spare;
 pub(crate) mod stats;
 
 pub use builder::Builder;

@@ -158,6 +158,7 @@ impl Server {
     fn stop(&self, order: Order, all_ended: &Receiver<()>) {
         let app = &self.app;
         app.stats.start_stopping();
+        app.spares.dismiss();
         self.listeners.iter().for_each(|listener| listener.close());
         if order == Order::Drain {
             let grace = app.shared.config.shutdown_grace();
@@ -230,7 +231,7 @@ impl Handle {
     /// # Blocking
     /// Never.
     pub fn hub(&self) -> Hub {
-        self.app.hub.clone()
+        self.app.surroundings.hub.clone()
     }
 
     /// Open connections, HTTP and WebSocket together.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::conn::WebSocket;
 use crate::conn::connection::Connection;
-use crate::conn::record::Phase;
+use crate::conn::record::{Idle, Phase};
 use crate::error::{Error, Result};
 use crate::http::encode::How;
 use crate::http::refusal::Refusal;
@@ -13,7 +13,7 @@ use crate::http::request::{RequestHead, Version};
 use crate::http::{Method, Response};
 use crate::net::stream::Stream;
 use crate::route::handler::{FAILED, TOO_SLOW, is_too_slow, panic_text};
-use crate::route::request::{BodySource, Request, Surroundings};
+use crate::route::request::{BodySource, Request};
 use crate::route::router::Route;
 use crate::server::access_log::Line;
 use crate::server::app::App;
@@ -25,6 +25,7 @@ use crate::ws::close_code;
 use crate::ws::handshake::Handshake;
 
 /// A connection on its way to its thread.
+#[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) app: Arc<App>,
     pub(crate) stream: Arc<Stream>,
@@ -53,10 +54,10 @@ pub(crate) fn serve(arrival: Arrival) {
     arrival.app.keeper.add(Arc::clone(&conn));
     let io = Arc::new(HttpIo::new(Arc::clone(&conn), Arc::clone(&arrival.stream)));
     let session = Session { arrival, conn, io };
-    let mut is_first = true;
+    let mut idle = Idle::First;
     loop {
-        match session.next_request(is_first) {
-            Next::Request => is_first = false,
+        match session.next_request(idle) {
+            Next::Request => idle = Idle::Next,
             Next::CloseGently => return session.io.close_gently(),
             Next::Close => return,
         }
@@ -89,12 +90,12 @@ enum Outcome {
 
 impl Session {
     /// Receives one request and answers it.
-    fn next_request(&self, is_first: bool) -> Next {
+    fn next_request(&self, idle: Idle) -> Next {
         self.conn.record.set_phase(Phase::Idle);
         if self.arrival.app.stats.is_stopping() {
             return Next::Close;
         }
-        let head = match self.io.read_head(is_first) {
+        let head = match self.io.read_head(idle) {
             Ok(head) => head,
             Err(NoHead::Gone) => return Next::Close,
             Err(NoHead::Refused(refusal)) => return self.refuse_head(refusal),
@@ -139,12 +140,7 @@ impl Session {
     fn request(&self, head: RequestHead) -> Request {
         let source = Arc::clone(&self.io) as Arc<dyn BodySource>;
         let app = &self.arrival.app;
-        let surroundings = Surroundings {
-            templates: app.templates.clone(),
-            hub: app.hub.clone(),
-            origins: app.origins.clone(),
-            max_message_bytes: app.shared.config.message_bytes(),
-        };
+        let surroundings = Arc::clone(&app.surroundings);
         Request::new(head, self.conn.peer(), self.conn.id(), source, surroundings)
     }
 
@@ -185,7 +181,7 @@ impl Session {
             Handshake::Refused(refusal) => Err(refusal),
             Handshake::Valid(_) if app.stats.is_stopping() => Err(Refusal::unavailable()),
             Handshake::Valid(offer) => {
-                app.origins.check(request.head())?;
+                app.surroundings.origins.check(request.head())?;
                 let (conn, stream) = (Arc::clone(&self.conn), Arc::clone(&self.arrival.stream));
                 let early = self.io.take_early();
                 request.set_websocket(WebSocket::pending(conn, stream, offer, early));

@@ -165,7 +165,7 @@ impl Pattern {
 
 /// Host in lower case and port of an authority; `None` if it is malformed.
 fn split_port(authority: &str) -> Option<(String, Option<u16>)> {
-    if !crate::http::host::is_valid(authority) {
+    if !crate::http::host::is_valid(authority.as_bytes()) {
         return None;
     }
     let host_end = authority.rfind(']').map_or(0, |end| end + 1);

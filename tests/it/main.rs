@@ -5,9 +5,13 @@ mod logbook;
 mod packed;
 #[cfg(feature = "cli")]
 mod program;
+#[cfg(feature = "cli")]
+mod stand_in;
 
 mod api;
 mod backpressure;
+#[cfg(feature = "cli")]
+mod bench;
 #[cfg(feature = "cli")]
 mod binary;
 #[cfg(feature = "cli")]
@@ -27,6 +31,7 @@ mod heartbeat;
 mod http;
 mod http_body;
 mod http_head;
+mod http_idle;
 mod http_stop;
 mod http_stream;
 mod http_text;

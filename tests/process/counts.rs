@@ -40,9 +40,14 @@ fn resident(name: &str) -> usize {
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
-/// Threads that a server has started.
+/// Threads that a server has started, without those that wait for a connection.
 pub(crate) fn server_threads() -> usize {
     threads(&["conn-", "accept-", "keeper"])
+}
+
+/// Threads of a server that wait for a connection.
+pub(crate) fn spare_threads() -> usize {
+    threads(&["spare"])
 }
 
 /// Threads that a hub has started.

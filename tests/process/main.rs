@@ -13,3 +13,4 @@ mod floods;
 mod inboxes;
 mod leftovers;
 mod members;
+mod threads;

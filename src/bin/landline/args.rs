@@ -11,6 +11,7 @@ use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::bench::BenchArgs;
 use crate::exit::{Exit, say};
 use crate::settings::default_text;
 use crate::values::{Host, Secret, host, host_name, level, port, seconds, secret, size, threshold};
@@ -33,6 +34,16 @@ enum Command {
     /// Serve the demo until a signal ends it (this is the default)
     #[command(max_term_width = 100, args_override_self = true, after_help = epilogue())]
     Serve(ServeArgs),
+    /// Load a WebSocket server, check what comes back, and say what it costs
+    #[command(max_term_width = 100)]
+    Bench(BenchArgs),
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    Serve(Box<ServeArgs>),
+    Bench(Box<BenchArgs>),
 }
 
 /// One layer of settings; what is `None` or empty was not said here.
@@ -160,12 +171,13 @@ pub(crate) enum LogLevel {
 ///
 /// # Errors
 /// The code to exit with; the text has been printed.
-pub(crate) fn read() -> Result<ServeArgs, Exit> {
+pub(crate) fn read() -> Result<Asked, Exit> {
     let parsed = command().try_get_matches().and_then(|found| {
         let line = CommandLine::from_arg_matches(&found)?;
         Ok(match line.command {
-            Some(Command::Serve(serve)) => serve,
-            None => line.serve,
+            Some(Command::Serve(serve)) => Asked::Serve(Box::new(serve)),
+            Some(Command::Bench(bench)) => Asked::Bench(Box::new(bench)),
+            None => Asked::Serve(Box::new(line.serve)),
         })
     });
     parsed.map_err(|error| {
@@ -232,6 +244,8 @@ Examples:
   landline --host 0.0.0.0 --port 80         for the whole network
   landline --templates ./pages              with your own pages
   LANDLINE_PORT=9000 landline serve         settings from the environment
+  landline bench echo ws://127.0.0.1:8000/echo    how much a running server does, see
+                                            landline bench --help
 
 Settings: a flag goes before its environment variable, and that before the default.
 Times are seconds, with fractions if you like: 0.5.
@@ -280,7 +294,7 @@ mod tests {
             let parsed = CommandLine::try_parse_from(line).unwrap();
             let serve = match parsed.command {
                 Some(Command::Serve(serve)) => serve,
-                None => parsed.serve,
+                _ => parsed.serve,
             };
             assert_eq!(serve.port, Some(1));
         }

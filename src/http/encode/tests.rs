@@ -271,3 +271,44 @@ proptest! {
         }
     }
 }
+
+/// The head that is written by hand is the one that tiny_http prints.
+#[test]
+fn the_usual_head_is_that_of_all_others() {
+    let make: [fn() -> Response; 6] = [
+        || Response::text("hello"),
+        || Response::html("x".repeat(123_456)),
+        || Response::json(&[1, 2]).unwrap(),
+        || Response::status(404),
+        || Response::empty(202),
+        || Response::text("x").with_status(599),
+    ];
+    for make in make {
+        loop {
+            let before = date::now();
+            let (written, _) = bytes(make(), &PLAIN);
+            let (head, body) = make().into_parts();
+            let end = End::of(head.status, &body, PLAIN.version);
+            assert!(head.is_usual() && matches!(end, End::Length(_)));
+            let wish = Wish { version: PLAIN.version, keep_alive: true };
+            let mut printed = Vec::new();
+            write_head(head, end, &wish, &mut printed).unwrap();
+            // Else the second has changed meanwhile.
+            if date::now() == before {
+                let Body::Memory(data) = body else { panic!("a body in memory") };
+                printed.extend_from_slice(&data);
+                assert_eq!(String::from_utf8(written), String::from_utf8(printed));
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_are_written_whole() {
+    for number in [0, 9, 10, 599, u64::MAX] {
+        let mut out = Vec::new();
+        put_number(number, &mut out);
+        assert_eq!(out, number.to_string().into_bytes());
+    }
+}

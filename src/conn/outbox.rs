@@ -137,6 +137,9 @@ impl Connection {
     ///
     /// Waits only for room in the queue, and only if `patience` says so.
     pub(crate) fn send_message(&self, message: Message, patience: Patience) -> Result<()> {
+        if patience == Patience::Reply && self.hold_plain(&message) {
+            return Ok(());
+        }
         let mut outgoing = self.pack(message);
         let mut state = self.outbox.state.lock();
         let mut waiting_since = None;
@@ -148,7 +151,6 @@ impl Connection {
             if state.queue.is_empty() {
                 self.pack_in_turn(&mut state, &mut outgoing);
                 if patience == Patience::Reply && self.hold(&mut state, &outgoing) {
-                    state.messages_sent += 1;
                     return Ok(());
                 }
                 return self.send_direct(&mut state, outgoing);

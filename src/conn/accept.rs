@@ -142,7 +142,11 @@ impl WebSocket {
     }
 
     /// Answers the handshake if that has not been done.
+    #[inline]
     pub(super) fn open(&self) -> Result<()> {
+        if self.is_open.load(Ordering::Acquire) {
+            return Ok(());
+        }
         self.open_with(|| Ok(()))
     }
 

@@ -22,7 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::net::poll::{Interest, Poller};
 use crate::net::stream::Stream;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::AtomicU64;
 use crate::ws::deflate::pools::Pools;
 
 /// Compressors, and inflaters, that are kept for the next message.
@@ -80,8 +80,6 @@ pub(crate) struct Connection {
     pub(crate) outbox: Outbox,
     /// Group messages for the handler; made at the first use, since it costs a descriptor.
     mailbox: OnceLock<Box<Mailbox>>,
-    /// True while the handler blocks in `recv` with the receive lock held.
-    pub(crate) waiting: AtomicBool,
     /// For those who end the connection from outside; gone once it is over, so that a forgotten
     /// `Sender` holds no descriptor.
     stream: Mutex<Option<Arc<Stream>>>,
@@ -104,7 +102,6 @@ impl Connection {
             receive: Mutex::new(Receive::new(&shared.config)),
             outbox: Outbox::new(shared.config.outbound_bytes()),
             mailbox: OnceLock::new(),
-            waiting: AtomicBool::new(false),
             stream: Mutex::new(Some(stream)),
             watch: Mutex::new(Watch::default()),
             shared,
@@ -175,7 +172,7 @@ impl Connection {
 
     /// True while a handler blocks in `recv` and whoever wants to read must not wait for it.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.waiting.load(Ordering::Acquire)
+        self.record.is_waiting()
     }
 
     /// Has the keeper called when the socket can be read.

@@ -22,7 +22,8 @@ use crate::conn::outgoing::Outgoing;
 use crate::conn::send_state::SendState;
 use crate::net::stream::{Blocking, Stream};
 use crate::sync::{Mutex, MutexGuard};
-use crate::ws::encoded::HeaderBytes;
+use crate::ws::Message;
+use crate::ws::encoded::{FrameKind, HeaderBytes};
 
 /// Payloads up to this size are copied behind their header, which is cheaper than a second slice.
 pub(super) const COPY_BYTES: usize = 512;
@@ -138,13 +139,32 @@ impl Rounds {
 }
 
 impl Connection {
+    /// Holds a small reply back that goes out as it is, and nothing stands in its way: what most
+    /// replies are, for a third of the cost. False if it has to take the usual way.
+    pub(super) fn hold_plain(&self, message: &Message) -> bool {
+        if !self.record.has_more() || message.len() > COPY_BYTES {
+            return false;
+        }
+        let header = HeaderBytes::new(FrameKind::of(message), message.len());
+        let mut state = self.outbox.state.lock();
+        let is_free = !state.is_shut() && state.queue.is_empty();
+        is_free
+            && self.outbox.deflating().is_none()
+            && self.hold_frame(&mut state, &header, message.as_bytes())
+    }
+
     /// Holds a reply back if more messages of the client wait; false if it has to be sent.
     pub(super) fn hold(&self, state: &mut SendState, outgoing: &Outgoing) -> bool {
-        let held_bytes = state.held.len() + outgoing.frame_bytes();
+        let payload = outgoing.payload();
+        self.record.has_more()
+            && payload.len() <= COPY_BYTES
+            && self.hold_frame(state, outgoing.header(), payload)
+    }
+
+    fn hold_frame(&self, state: &mut SendState, header: &HeaderBytes, payload: &[u8]) -> bool {
+        let held_bytes = state.held.len() + header.as_slice().len() + payload.len();
         // What is held may have to be queued.
-        let limit = self.shared.config.held_bytes().min(self.outbox.limit);
-        let is_large = outgoing.payload().len() > COPY_BYTES;
-        if !self.record.has_more() || is_large || held_bytes > limit {
+        if held_bytes > self.shared.config.held_bytes().min(self.outbox.limit) {
             return false;
         }
         if state.held.is_empty() {
@@ -155,7 +175,8 @@ impl Connection {
                 self.shared.poller.wake();
             }
         }
-        state.held.add(outgoing.header(), outgoing.payload());
+        state.held.add(header, payload);
+        state.messages_sent += 1;
         true
     }
 

@@ -27,6 +27,9 @@ use crate::ws::close::{CloseFrame, Closed, Side, Violation, close_code};
 use crate::ws::encoded::{FrameKind, HeaderBytes, MAX_HEADER_BYTES};
 use crate::ws::{Bytes, Message};
 
+/// Payloads up to this size share two lines of memory with their header.
+const SHORT_BYTES: usize = 118;
+
 /// Whether a send may wait, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
@@ -134,6 +137,9 @@ impl Connection {
     ///
     /// Waits only for room in the queue, and only if `patience` says so.
     pub(crate) fn send_message(&self, message: Message, patience: Patience) -> Result<()> {
+        if patience == Patience::Reply && self.hold_plain(&message) {
+            return Ok(());
+        }
         let mut outgoing = self.pack(message);
         let mut state = self.outbox.state.lock();
         let mut waiting_since = None;
@@ -145,7 +151,6 @@ impl Connection {
             if state.queue.is_empty() {
                 self.pack_in_turn(&mut state, &mut outgoing);
                 if patience == Patience::Reply && self.hold(&mut state, &outgoing) {
-                    state.messages_sent += 1;
                     return Ok(());
                 }
                 return self.send_direct(&mut state, outgoing);
@@ -449,7 +454,20 @@ fn send_now(stream: &Stream, header: &[u8], payload: &[u8]) -> io::Result<usize>
         let slices = [IoSlice::new(header), IoSlice::new(payload)];
         return stream.send_slices(&slices, Blocking::Never);
     }
-    let mut frame = [0; MAX_HEADER_BYTES + COPY_BYTES];
+    if payload.len() <= SHORT_BYTES {
+        // Every line of memory that a message touches is fetched anew where many threads take
+        // turns.
+        return send_copied::<{ MAX_HEADER_BYTES + SHORT_BYTES }>(stream, header, payload);
+    }
+    send_copied::<{ MAX_HEADER_BYTES + COPY_BYTES }>(stream, header, payload)
+}
+
+fn send_copied<const ROOM: usize>(
+    stream: &Stream,
+    header: &[u8],
+    payload: &[u8],
+) -> io::Result<usize> {
+    let mut frame = [0; ROOM];
     let total = header.len() + payload.len();
     frame[..header.len()].copy_from_slice(header);
     frame[header.len()..total].copy_from_slice(payload);

@@ -27,7 +27,6 @@ use crate::conn::connection::Connection;
 use crate::conn::mailbox::Mailbox;
 use crate::deadline::Deadline;
 use crate::net::stream::{Blocking, Received, Stream};
-use crate::sync::atomic::Ordering;
 use crate::ws::Message;
 use crate::ws::close::{CloseFrame, Side, Violation};
 use crate::ws::deflate::agreement::Terms;
@@ -480,14 +479,12 @@ struct Waiting<'a>(&'a Connection);
 impl<'a> Waiting<'a> {
     fn new(conn: &'a Connection) -> Self {
         conn.record.mark_waiting();
-        conn.waiting.store(true, Ordering::Release);
         Self(conn)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.store(false, Ordering::Release);
-        self.0.record.mark_away(self.0.shared.clock.coarse());
+        self.0.record.mark_back(self.0.shared.clock.coarse());
     }
 }

@@ -53,7 +53,13 @@ impl End {
 
 impl SendState {
     /// The reason why no data may be sent any more.
+    #[inline]
     pub(super) fn refusal(&self) -> Option<Error> {
+        if self.is_shut() { self.refusal_of_shut() } else { None }
+    }
+
+    #[cold]
+    fn refusal_of_shut(&self) -> Option<Error> {
         if let Some(end) = &self.end {
             return Some(end.to_error());
         }

@@ -33,6 +33,9 @@ const MAX_CONTROL_BYTES: usize = 125;
 /// Length of the shortest header of a masked frame.
 const SMALL_HEADER_BYTES: usize = 6;
 
+/// How much of a payload is worked on at a time.
+const CACHED_BYTES: usize = 8 * 1024;
+
 /// Rest of a binary frame from which on receiving into the message itself saves a copy.
 const DIRECT_BYTES: u64 = 16 * 1024;
 
@@ -258,18 +261,20 @@ impl Decoder {
         let length = input.len().min(usize::try_from(frame.remaining).unwrap_or(usize::MAX));
         let (piece, rest) = std::mem::take(input).split_at_mut(length);
         *input = rest;
-        unmask(piece, frame.mask, frame.taken);
-        frame.taken += length;
-        frame.remaining -= length as u64;
-        let whole = frame.remaining == 0;
-        match (&frame.opcode, &mut self.message, &mut self.inflation) {
-            (OpCode::Data(_), Some(message), Some(inflation)) if inflation.is_active() => {
-                inflation.inflate(piece, message, self.max_message_bytes)?;
+        // Unmasked, checked and copied while it is in the processor's first cache.
+        for piece in piece.chunks_mut(CACHED_BYTES) {
+            unmask(piece, frame.mask, frame.taken);
+            frame.taken += piece.len();
+            frame.remaining -= piece.len() as u64;
+            match (&frame.opcode, &mut self.message, &mut self.inflation) {
+                (OpCode::Data(_), Some(message), Some(inflation)) if inflation.is_active() => {
+                    inflation.inflate(piece, message, self.max_message_bytes)?;
+                }
+                (OpCode::Data(_), Some(message), _) => message.append(piece)?,
+                _ => self.control.extend_from_slice(piece),
             }
-            (OpCode::Data(_), Some(message), _) => message.append(piece)?,
-            _ => self.control.extend_from_slice(piece),
         }
-        Ok(whole)
+        Ok(frame.remaining == 0)
     }
 
     /// Ends a whole frame; a fragment that is not the last is no event.

@@ -23,7 +23,7 @@ pub(super) struct Pending {
     stream: Arc<Stream>,
     early: Vec<u8>,
     /// The subprotocol that is chosen unless the handler chooses.
-    preferred: Option<String>,
+    preferred: Option<Box<str>>,
     /// It will be answered as plain HTTP, whoever uses the socket meanwhile.
     is_turned_away: bool,
 }
@@ -39,7 +39,7 @@ impl WebSocket {
     ) -> Self {
         let offered = offer.subprotocols().to_vec();
         let pending = Pending { offer, stream, early, preferred: None, is_turned_away: false };
-        let (is_open, pending) = (AtomicBool::new(false), Mutex::new(Some(pending)));
+        let (is_open, pending) = (AtomicBool::new(false), Mutex::new(Some(Box::new(pending))));
         Self { conn, is_open, pending, offered }
     }
 
@@ -47,7 +47,7 @@ impl WebSocket {
     pub(crate) fn prefer(&self, spoken: &[String]) {
         let chosen = spoken.iter().find(|name| self.offered.contains(name));
         if let (Some(name), Some(pending)) = (chosen, self.pending.lock().as_mut()) {
-            pending.preferred = Some(name.clone());
+            pending.preferred = Some(name.as_str().into());
         }
     }
 
@@ -97,7 +97,7 @@ impl WebSocket {
         }
         let answer = waiting.offer.answer(subprotocol, headers)?;
         if let Some(pending) = pending.take() {
-            self.start(pending, answer, || ());
+            self.start(unboxed(pending), answer, || ());
         }
         Ok(())
     }
@@ -129,7 +129,7 @@ impl WebSocket {
         let mut pending = self.pending.lock();
         if let Some(waiting) = pending.take_if(|waiting| !waiting.is_turned_away) {
             let answer = waiting.offer.default_answer(waiting.preferred.as_deref());
-            return self.start(waiting, answer, join);
+            return self.start(unboxed(waiting), answer, join);
         }
         drop(pending);
         if self.is_open.load(Ordering::Acquire) {
@@ -161,6 +161,11 @@ impl WebSocket {
     pub(crate) fn is_accepted(&self) -> bool {
         self.is_open.load(Ordering::Acquire)
     }
+}
+
+/// Gives the box back before the hub asks for memory of the same size.
+fn unboxed(pending: Box<Pending>) -> Pending {
+    *pending
 }
 
 fn turned_away() -> Error {

@@ -218,7 +218,9 @@ impl Work {
             self.mail.is_asleep.store(false, Ordering::SeqCst);
         }
         let next = if self.next_look == 0 { self.next_tick } else { self.next_look };
-        Some(Duration::from_millis(next.min(self.next_tick).saturating_sub(self.shared.clock.now())))
+        Some(Duration::from_millis(
+            next.min(self.next_tick).saturating_sub(self.shared.clock.now()),
+        ))
     }
 
     /// Sends what was held back at the last look already, and finds out whom to look at next.

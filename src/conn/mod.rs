@@ -11,6 +11,7 @@
 mod accept;
 pub(crate) mod connection;
 pub(crate) mod groups;
+pub(crate) mod hold;
 mod inbox;
 pub(crate) mod incoming;
 pub(crate) mod json;
@@ -19,7 +20,6 @@ pub(crate) mod lane;
 pub(crate) mod mailbox;
 pub(crate) mod outbox;
 pub(crate) mod overflow;
-pub(crate) mod hold;
 pub(crate) mod queue;
 pub(crate) mod receive;
 pub(crate) mod recipient;

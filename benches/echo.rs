@@ -1,7 +1,7 @@
 //! One message to the server and back over loopback: the round trip as a client sees it.
 //!
 //! `cargo bench --bench echo`. Latency is mostly the kernel and the scheduler; what the server
-//! costs is measured by `cargo bench --bench cost`.
+//! costs is measured by `benches/peers/run`.
 
 #![allow(missing_docs, reason = "criterion_group! writes a public function")]
 

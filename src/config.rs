@@ -2,7 +2,11 @@
 //!
 //! This is the one home of the defaults; other texts link here.
 
+mod deflate;
+
 use std::time::Duration;
+
+pub use deflate::Deflate;
 
 /// Declares the settings: one field, one reader and one `with_` writer each, under one text.
 macro_rules! settings {
@@ -77,9 +81,14 @@ settings! {
     /// `head_timeout` counts). Reached: closed without a word. Default 60 s.
     keep_alive / with_keep_alive: Duration = Duration::from_secs(60);
 
-    /// Longest message from a WebSocket client in bytes, all fragments together. Reached: close
-    /// 1009. Default 1 MiB.
+    /// Longest message from a WebSocket client in bytes, all fragments together and inflated.
+    /// Reached: close 1009. Default 1 MiB.
     message_bytes / with_message_bytes: usize = 1024 * 1024;
+
+    /// How messages are compressed where the client offers it; `None` turns it off. A route may say
+    /// otherwise, see [`RequireWebSocket::compression`](crate::RequireWebSocket::compression).
+    /// Default: [`Deflate::new`].
+    compression / with_compression: Option<Deflate> = Some(Deflate::new());
 
     /// Messages that may wait for a busy handler. Reached: reading pauses, so the client feels
     /// back-pressure; nothing is lost. What one read of up to 64 KiB brought is taken whole.

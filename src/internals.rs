@@ -1,14 +1,25 @@
-//! Doors into the pure layers for benches and fuzz targets, behind the feature `internals`.
+//! Doors into what needs no socket for benches and fuzz targets, behind the feature `internals`.
 //!
 //! Not a public API: anything here may change in any version. Each function checks what must hold
 //! for every input and panics where it does not.
 
+use std::sync::Arc;
+
 use crate::config::Config;
+use crate::http::Response;
+use crate::http::encode::{How, encode};
 use crate::http::parse::HeadParser;
 use crate::http::refusal::Refusal;
-use crate::http::request::RequestHead;
+use crate::http::request::{RequestHead, Version};
+use crate::hub::Batch;
+use crate::ws::Message;
+use crate::ws::assemble::Assembly;
 use crate::ws::close::Violation;
+use crate::ws::deflate::inflation::Inflation;
+use crate::ws::deflate::pools::Pools;
+use crate::ws::encoded::Encoded;
 use crate::ws::frame::{Decoder, Event};
+use crate::ws::mask;
 
 /// Parses bytes as a request head twice, whole and cut in two, and checks that both agree.
 ///
@@ -44,25 +55,36 @@ fn head_outcome(data: &[u8], cut: usize, config: &Config) -> Result<Option<usize
     }
 }
 
-/// Decodes bytes as frames twice, whole and byte by byte, and checks that both agree.
+/// Decodes bytes as frames twice, whole and byte by byte, and checks that both agree; all that
+/// without compression, with it, and with takeover of the context.
 ///
 /// # Panics
 /// If the outcome depends on the cut or a message is over its limit.
 pub fn decode_frames(data: &[u8]) {
     const LIMIT: usize = 4096;
-    let whole = frames_outcome(LIMIT, [data]);
-    let bytewise = frames_outcome(LIMIT, data.chunks(1));
-    assert_eq!(whole, bytewise);
-    for event in &whole.0 {
-        assert!(!matches!(event, Event::Message(message) if message.len() > LIMIT));
+    let pools = Arc::new(Pools::new(1));
+    for has_context_takeover in [None, Some(false), Some(true)] {
+        let decoder = || {
+            let mut decoder = Decoder::new(LIMIT);
+            if let Some(takes_over) = has_context_takeover {
+                decoder.inflate_with(Inflation::new(Arc::clone(&pools), takes_over));
+            }
+            decoder
+        };
+        let whole = frames_outcome(decoder(), [data]);
+        let bytewise = frames_outcome(decoder(), data.chunks(1));
+        assert_eq!(whole, bytewise);
+        for event in &whole.0 {
+            assert!(!matches!(event, Event::Message(message) if message.len() > LIMIT));
+        }
     }
 }
 
 fn frames_outcome<'a>(
-    limit: usize,
+    mut decoder: Decoder,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> (Vec<Event>, Option<Violation>) {
-    let (mut decoder, mut events) = (Decoder::new(limit), Vec::new());
+    let mut events = Vec::new();
     for piece in pieces {
         let mut bytes = piece.to_vec();
         let mut input = &mut bytes[..];
@@ -100,6 +122,54 @@ pub fn parse_one_head(head: &[u8]) -> usize {
     parsed.expect("a valid head").expect("a whole head").1
 }
 
+/// Checks a text that arrives in one piece; for benches.
+///
+/// # Panics
+/// If it is not UTF-8.
+pub fn take_text(text: &[u8]) -> Message {
+    let mut assembly = Assembly::text();
+    // Proof: a bench that sends broken text is to fail loudly.
+    assembly.append(text).expect("a bench sends UTF-8");
+    // Proof: as above.
+    assembly.finish().expect("a bench sends whole characters")
+}
+
+/// Removes a mask in place; for benches.
+pub fn unmask(data: &mut [u8], mask: [u8; 4]) {
+    mask::unmask(data, mask, 0);
+}
+
+/// Puts a message into a frame as for a broadcast; returns its length; for benches.
+pub fn encode_message(message: Message) -> usize {
+    Encoded::new(message).frame().len()
+}
+
+/// Appends a response as to HTTP/1.1 with keep-alive; for benches.
+///
+/// # Panics
+/// If printing fails, which memory does not.
+pub fn encode_response(response: Response, out: &mut Vec<u8>) {
+    let how = How { version: Version::Http11, head_only: false, keep_alive: true };
+    // Proof: writing to memory has no errors.
+    encode(response, &how, out).expect("memory");
+}
+
+/// Messages that wait for a relay; for benches.
+#[derive(Debug)]
+pub struct RelayBatch(Batch);
+
+impl RelayBatch {
+    /// So many texts to a group without members.
+    pub fn new(messages: usize, text: &str) -> Self {
+        Self(Batch::to_nobody(messages, text))
+    }
+
+    /// What a relay does with them before it serves the first member: sorts and joins.
+    pub fn carry(self) {
+        self.0.carry();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +197,7 @@ mod tests {
                 let first = if first & 0x40 == 0 {
                     first & 0x8f
                 } else {
-                    [0x81, 0x01, 0x80][usize::from(first) % 3]
+                    [0x81, 0x01, 0x80, 0xc1, 0x41, 0xc2][usize::from(first) % 6]
                 };
                 let payload = &payload[..usize::from(length)];
                 [&[first, 0x80 | length][..], &mask, payload].concat()

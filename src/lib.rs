@@ -45,7 +45,8 @@
 //! - [`facility`], [`Publisher`]: channels in the words of django-websocket-redis.
 //! - [`Consumer`], [`JsonConsumer`], [`Context`], [`Admission`]: a connection as an object, in the
 //!   words of Channels.
-//! - [`Config`], [`Origins`]: limits, timeouts, and which pages may connect.
+//! - [`Config`], [`Origins`]: limits, timeouts, and which pages may connect; [`Deflate`]: how
+//!   messages are compressed.
 //! - [`Error`] and [`ErrorKind`]: what went wrong, to act on and to read.
 //! - `testing`, behind the feature of that name: a live server and clients for your tests.
 //!
@@ -74,7 +75,7 @@ mod ws;
 #[doc(hidden)]
 pub mod internals;
 
-pub use config::Config;
+pub use config::{Config, Deflate};
 pub use conn::{GroupMessage, Inbox, Incoming, Join, Messages, Overflow, Sender, WebSocket};
 pub use error::{Error, ErrorKind, Result};
 pub use http::{Cookie, Headers, Method, Response, Templates};

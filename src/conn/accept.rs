@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
+use crate::config::Deflate;
 use crate::conn::connection::Connection;
+use crate::conn::deflating::Deflating;
 use crate::conn::recipient::Recipient;
 use crate::conn::record::Phase;
 use crate::conn::socket::WebSocket;
@@ -15,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::net::stream::Stream;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::ws::deflate::agreement::Agreement;
 use crate::ws::handshake::Offer;
 
 /// A valid handshake that has not been answered.
@@ -24,8 +27,24 @@ pub(super) struct Pending {
     early: Vec<u8>,
     /// The subprotocol that is chosen unless the handler chooses.
     preferred: Option<Box<str>>,
+    /// How messages are compressed if the client wants it too.
+    compression: Option<Deflate>,
     /// It will be answered as plain HTTP, whoever uses the socket meanwhile.
     is_turned_away: bool,
+}
+
+impl Pending {
+    /// What of the client's offers to compress is accepted.
+    fn agree(&self) -> Option<(Agreement, Deflate)> {
+        let settings = self.compression?;
+        let agreement = Agreement::first_of(self.offer.deflate(), &settings)?;
+        Some((agreement, settings))
+    }
+
+    /// The extensions of the answer.
+    fn extension(&self) -> Option<String> {
+        self.agree().map(|(agreement, _)| agreement.answer())
+    }
 }
 
 impl WebSocket {
@@ -38,7 +57,9 @@ impl WebSocket {
         early: Vec<u8>,
     ) -> Self {
         let offered = offer.subprotocols().to_vec();
-        let pending = Pending { offer, stream, early, preferred: None, is_turned_away: false };
+        let compression = conn.shared.config.compression();
+        let (preferred, is_turned_away) = (None, false);
+        let pending = Pending { offer, stream, early, preferred, compression, is_turned_away };
         let (is_open, pending) = (AtomicBool::new(false), Mutex::new(Some(Box::new(pending))));
         Self { conn, is_open, pending, offered }
     }
@@ -48,6 +69,13 @@ impl WebSocket {
         let chosen = spoken.iter().find(|name| self.offered.contains(name));
         if let (Some(name), Some(pending)) = (chosen, self.pending.lock().as_mut()) {
             pending.preferred = Some(name.as_str().into());
+        }
+    }
+
+    /// Says for this route how messages are compressed.
+    pub(crate) fn compress_with(&self, compression: Option<Deflate>) {
+        if let Some(pending) = self.pending.lock().as_mut() {
+            pending.compression = compression;
         }
     }
 
@@ -95,7 +123,8 @@ impl WebSocket {
         if waiting.is_turned_away {
             return Err(turned_away());
         }
-        let answer = waiting.offer.answer(subprotocol, headers)?;
+        let extension = waiting.extension();
+        let answer = waiting.offer.answer(subprotocol, extension.as_deref(), headers)?;
         if let Some(pending) = pending.take() {
             self.start(unboxed(pending), answer, || ());
         }
@@ -113,7 +142,11 @@ impl WebSocket {
     }
 
     /// Answers the handshake if that has not been done.
+    #[inline]
     pub(super) fn open(&self) -> Result<()> {
+        if self.is_open.load(Ordering::Acquire) {
+            return Ok(());
+        }
         self.open_with(|| Ok(()))
     }
 
@@ -128,7 +161,8 @@ impl WebSocket {
         }
         let mut pending = self.pending.lock();
         if let Some(waiting) = pending.take_if(|waiting| !waiting.is_turned_away) {
-            let answer = waiting.offer.default_answer(waiting.preferred.as_deref());
+            let (preferred, extension) = (waiting.preferred.as_deref(), waiting.extension());
+            let answer = waiting.offer.default_answer(preferred, extension.as_deref());
             return self.start(unboxed(waiting), answer, join);
         }
         drop(pending);
@@ -145,13 +179,18 @@ impl WebSocket {
         let now = conn.shared.clock.now();
         conn.record.mark_life(now);
         conn.record.mark_away(now);
+        let agreed = pending.agree();
+        if let Some((agreement, settings)) = &agreed {
+            conn.outbox.deflate_with(Deflating::new(agreement, settings));
+        }
         conn.open_outbox(Arc::clone(&pending.stream), answer);
         if let Some(groups) = conn.shared.groups() {
             groups.opened(Recipient::new(conn));
         }
         let joined = join();
         conn.flush();
-        conn.receive.lock().open(conn, pending.stream, pending.early);
+        let client = agreed.map(|(agreement, _)| agreement.client);
+        conn.receive.lock().open(conn, pending.stream, client, pending.early);
         conn.record.set_phase(Phase::WebSocket);
         self.is_open.store(true, Ordering::Release);
         joined

@@ -8,8 +8,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
+use std::thread;
 
 use crate::config::Config;
+use crate::conn::buffers::Buffers;
 use crate::conn::groups::Groups;
 use crate::conn::hold::Holders;
 use crate::conn::mailbox::Mailbox;
@@ -20,7 +22,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::net::poll::{Interest, Poller};
 use crate::net::stream::Stream;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::AtomicU64;
+use crate::ws::deflate::pools::Pools;
+
+/// Compressors, and inflaters, that are kept for the next message.
+const SPARE_PER_CORE: usize = 2;
 
 /// What all connections of a server share.
 #[derive(Debug)]
@@ -28,8 +34,12 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) poller: Poller,
+    /// Large read buffers.
+    pub(crate) buffers: Buffers,
     /// The connections that hold replies back.
     pub(crate) holders: Holders,
+    /// Compressors and inflaters between two messages.
+    pub(crate) pools: Arc<Pools>,
     /// Held by the server: a forgotten `Sender` or `Member` keeps a connection's record, and must
     /// not keep a hub with its threads and messages.
     groups: Weak<dyn Groups>,
@@ -40,8 +50,17 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: Config, groups: Weak<dyn Groups>) -> io::Result<Self> {
         let (clock, poller) = (Clock::new(), Poller::new()?);
-        let (holders, slow_clients) = (Holders::default(), AtomicU64::new(0));
-        Ok(Self { config, clock, poller, holders, groups, slow_clients })
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            config,
+            clock,
+            poller,
+            groups,
+            buffers: Buffers::new(),
+            holders: Holders::default(),
+            pools: Arc::new(Pools::new(SPARE_PER_CORE * cores)),
+            slow_clients: AtomicU64::new(0),
+        })
     }
 
     /// The hub; `None` once neither a server nor the application has it.
@@ -61,8 +80,6 @@ pub(crate) struct Connection {
     pub(crate) outbox: Outbox,
     /// Group messages for the handler; made at the first use, since it costs a descriptor.
     mailbox: OnceLock<Box<Mailbox>>,
-    /// True while the handler blocks in `recv` with the receive lock held.
-    pub(crate) waiting: AtomicBool,
     /// For those who end the connection from outside; gone once it is over, so that a forgotten
     /// `Sender` holds no descriptor.
     stream: Mutex<Option<Arc<Stream>>>,
@@ -85,7 +102,6 @@ impl Connection {
             receive: Mutex::new(Receive::new(&shared.config)),
             outbox: Outbox::new(shared.config.outbound_bytes()),
             mailbox: OnceLock::new(),
-            waiting: AtomicBool::new(false),
             stream: Mutex::new(Some(stream)),
             watch: Mutex::new(Watch::default()),
             shared,
@@ -156,7 +172,7 @@ impl Connection {
 
     /// True while a handler blocks in `recv` and whoever wants to read must not wait for it.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.waiting.load(Ordering::Acquire)
+        self.record.is_waiting()
     }
 
     /// Has the keeper called when the socket can be read.

@@ -24,6 +24,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::conn::connection::{Connection, Shared};
+use crate::conn::hold::Rounds;
 use crate::conn::record::{Idle, Phase, millis};
 use crate::net::poll::{Interest, Ready};
 use crate::net::stream::{Blocking, Received, Stream};
@@ -40,8 +41,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// two looks is sent.
 const HOLD_LOOK_MILLIS: u64 = 2;
 
-/// After so many looks at nobody the keeper waits to be told of the next one.
-const VAIN_LOOKS: u32 = 50;
+/// How often compressors and inflaters that nobody needs are freed.
+const SHRINK_TICKS: u32 = 100;
 
 /// How long a refused client may take to read its answer.
 const LINGER: Duration = Duration::from_secs(2);
@@ -79,28 +80,23 @@ struct Mail {
     is_dismissed: AtomicBool,
 }
 
-impl Keeper {
-    /// Starts the thread.
-    pub(crate) fn start(shared: Arc<Shared>) -> io::Result<Self> {
-        let mail = Arc::new(Mail {
+impl Mail {
+    fn new() -> Self {
+        Self {
             arrivals: Mutex::new(Vec::new()),
             refused: Mutex::new(Vec::new()),
             order: AtomicU8::new(Order::Run as u8),
             is_asleep: AtomicBool::new(false),
             is_dismissed: AtomicBool::new(false),
-        });
-        let work = Work {
-            shared: Arc::clone(&shared),
-            mail: Arc::clone(&mail),
-            entries: HashMap::new(),
-            order: Order::Run as u8,
-            next_tick: 0,
-            last_tick: 0,
-            away_before: 0,
-            holders: Vec::new(),
-            next_look: 0,
-            vain_looks: 0,
-        };
+        }
+    }
+}
+
+impl Keeper {
+    /// Starts the thread.
+    pub(crate) fn start(shared: Arc<Shared>) -> io::Result<Self> {
+        let mail = Arc::new(Mail::new());
+        let work = Work::new(Arc::clone(&shared), Arc::clone(&mail));
         let thread = thread::Builder::new().name("keeper".into()).spawn(move || work.run())?;
         Ok(Self { shared, mail, thread: Mutex::new(Some(thread)) })
     }
@@ -163,14 +159,29 @@ struct Work {
     last_tick: u64,
     /// The tick before the last.
     away_before: u64,
-    /// Connections that hold replies back, each with the number of the hold that was seen last.
-    holders: Vec<(u64, u64)>,
-    /// When they are looked at next; zero while there are none.
+    /// To those who hold replies back.
+    rounds: Rounds,
+    /// When the next of them is due; zero while nobody holds.
     next_look: u64,
-    vain_looks: u32,
+    ticks_to_shrink: u32,
 }
 
 impl Work {
+    fn new(shared: Arc<Shared>, mail: Arc<Mail>) -> Self {
+        Self {
+            shared,
+            mail,
+            entries: HashMap::new(),
+            order: Order::Run as u8,
+            next_tick: 0,
+            last_tick: 0,
+            away_before: 0,
+            rounds: Rounds::default(),
+            next_look: 0,
+            ticks_to_shrink: SHRINK_TICKS,
+        }
+    }
+
     fn run(mut self) {
         let mut ready = Vec::new();
         while !self.mail.is_dismissed.load(Ordering::SeqCst) {
@@ -193,7 +204,7 @@ impl Work {
     fn look_up(&mut self) {
         let now = self.shared.clock.advance();
         if now >= self.next_look {
-            self.look_at_holders(now);
+            self.look_at_holders();
         }
         let order = self.mail.order.load(Ordering::SeqCst);
         if now >= self.next_tick {
@@ -224,19 +235,18 @@ impl Work {
     }
 
     /// Sends what was held back at the last look already, and finds out whom to look at next.
-    fn look_at_holders(&mut self, now: u64) {
-        if !self.shared.holders.take(&mut self.holders) {
+    fn look_at_holders(&mut self) {
+        if !self.rounds.begin(&self.shared.holders) {
             return;
         }
-        self.vain_looks = if self.holders.is_empty() { self.vain_looks + 1 } else { 0 };
+        // Who holds may have arrived since the mail was taken, and says so only once.
+        self.welcome();
         let entries = &self.entries;
-        self.holders.retain_mut(|(id, seen)| {
-            let hold = entries.get(id).and_then(|entry| entry.conn.look_at_hold(*seen));
-            *seen = hold.unwrap_or(0);
-            hold.is_some()
+        let is_due = self.rounds.make(&self.shared.holders, |id, seen| {
+            entries.get(&id).and_then(|entry| entry.conn.look_at_hold(seen))
         });
-        let is_over = self.vain_looks >= VAIN_LOOKS && self.shared.holders.leave();
-        self.next_look = if is_over { 0 } else { now + HOLD_LOOK_MILLIS };
+        // Counted from the end of this one, so that however many hold leave time for the rest.
+        self.next_look = if is_due { self.shared.clock.now() + HOLD_LOOK_MILLIS } else { 0 };
     }
 
     fn welcome(&mut self) {
@@ -263,6 +273,11 @@ impl Work {
 
     fn tick(&mut self, now: u64) {
         self.let_linger(now);
+        self.ticks_to_shrink -= 1;
+        if self.ticks_to_shrink == 0 {
+            self.ticks_to_shrink = SHRINK_TICKS;
+            self.shared.pools.shrink();
+        }
         let (order, away_before) = (self.order, self.away_before);
         self.entries.retain(|_, entry| {
             let Some(stream) = entry.conn.stream() else { return false };
@@ -430,10 +445,15 @@ fn read_for(conn: &Arc<Connection>, stream: &Stream) {
     }
     // One read a turn: whoever sends much comes again when the others have had theirs.
     receive.fill_for_keeper(conn);
-    if !receive.has_ended() {
+    // What waits undecoded is looked at with the next tick.
+    if !receive.has_ended() && !receive.has_undecoded() {
         conn.watch_read(stream);
     }
     if receive.is_over() && receive.waiting_messages() == 0 {
         receive.conclude(conn);
     }
 }
+
+#[cfg(test)]
+#[path = "keeper/tests.rs"]
+mod tests;

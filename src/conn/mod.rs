@@ -9,7 +9,9 @@
 //! ```
 
 mod accept;
+pub(crate) mod buffers;
 pub(crate) mod connection;
+mod deflating;
 pub(crate) mod groups;
 pub(crate) mod hold;
 mod inbox;
@@ -19,6 +21,7 @@ pub(crate) mod keeper;
 pub(crate) mod lane;
 pub(crate) mod mailbox;
 pub(crate) mod outbox;
+mod outgoing;
 pub(crate) mod overflow;
 pub(crate) mod queue;
 pub(crate) mod receive;

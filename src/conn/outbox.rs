@@ -11,10 +11,12 @@
 //! frame; pings and pongs pass what has not begun and do not count against the limit.
 
 use std::io::{self, ErrorKind as IoErrorKind, IoSlice};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::conn::connection::Connection;
+use crate::conn::deflating::{Deflating, OwnCompressor};
 use crate::conn::hold::COPY_BYTES;
+use crate::conn::outgoing::Outgoing;
 use crate::conn::send_state::{End, SendState};
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
@@ -24,6 +26,9 @@ use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::ws::close::{CloseFrame, Closed, Side, Violation, close_code};
 use crate::ws::encoded::{FrameKind, HeaderBytes, MAX_HEADER_BYTES};
 use crate::ws::{Bytes, Message};
+
+/// Payloads up to this size share two lines of memory with their header.
+const SHORT_BYTES: usize = 118;
 
 /// Whether a send may wait, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +50,25 @@ pub(crate) struct Outbox {
     pub(super) room: Condvar,
     /// Most memory that may wait for the client.
     pub(super) limit: usize,
+    /// How messages are compressed; empty where they are not. Set before the half opens.
+    deflating: OnceLock<Deflating>,
 }
 
 impl Outbox {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { state: Mutex::new(SendState::default()), room: Condvar::new(), limit }
+        let (state, room) = (Mutex::new(SendState::default()), Condvar::new());
+        Self { state, room, limit, deflating: OnceLock::new() }
+    }
+
+    /// Has messages compressed from now on.
+    pub(super) fn deflate_with(&self, deflating: Deflating) {
+        // The handshake is answered once.
+        let _ = self.deflating.set(deflating);
+    }
+
+    /// How messages are compressed, if they are.
+    pub(super) fn deflating(&self) -> Option<&Deflating> {
+        self.deflating.get()
     }
 
     /// How the connection ended, if it has.
@@ -98,6 +117,7 @@ impl Outbox {
     pub(crate) fn release(&self) {
         let mut state = self.state.lock();
         state.stream = None;
+        state.own_compressor = OwnCompressor::default();
         state.clear_queue();
         drop(state);
         self.room.notify_all();
@@ -117,26 +137,29 @@ impl Connection {
     ///
     /// Waits only for room in the queue, and only if `patience` says so.
     pub(crate) fn send_message(&self, message: Message, patience: Patience) -> Result<()> {
-        let kind = FrameKind::of(&message);
-        let header = HeaderBytes::new(kind, message.len());
+        if patience == Patience::Reply && self.hold_plain(&message) {
+            return Ok(());
+        }
+        let mut outgoing = self.pack(message);
         let mut state = self.outbox.state.lock();
         let mut waiting_since = None;
         loop {
             if let Some(error) = state.refusal() {
-                return Err(error.with_returned(message));
+                return Err(error.with_returned(outgoing.into_message()));
             }
+            let frame_bytes = outgoing.frame_bytes();
             if state.queue.is_empty() {
-                if patience == Patience::Reply && self.hold(&mut state, &header, message.as_bytes())
-                {
-                    state.messages_sent += 1;
+                self.pack_in_turn(&mut state, &mut outgoing);
+                if patience == Patience::Reply && self.hold(&mut state, &outgoing) {
                     return Ok(());
                 }
-                return self.send_direct(&mut state, header, message);
+                return self.send_direct(&mut state, outgoing);
             }
-            let frame_bytes = header.as_slice().len() + message.len();
             if state.queue.cost_with(frame_bytes) <= self.outbox.limit {
+                self.pack_in_turn(&mut state, &mut outgoing);
                 state.messages_sent += 1;
-                state.queue.push(header, message.into_bytes(), 0);
+                let (header, payload) = outgoing.into_parts();
+                state.queue.push(header, payload, 0);
                 return Ok(());
             }
             if patience == Patience::Refuse {
@@ -145,7 +168,8 @@ impl Connection {
                     state.queue.cost(),
                     self.outbox.limit
                 );
-                return Err(Error::new(ErrorKind::QueueFull, text).with_returned(message));
+                let error = Error::new(ErrorKind::QueueFull, text);
+                return Err(error.with_returned(outgoing.into_message()));
             }
             let timeout = self.shared.config.send_timeout();
             let (deadline, stuck_since) = *waiting_since
@@ -161,10 +185,32 @@ impl Connection {
             if self.record.stuck_since() == stuck_since {
                 drop(state);
                 self.give_up_slow();
-                return Err(self.end_error().with_returned(message));
+                return Err(self.end_error().with_returned(outgoing.into_message()));
             }
             let text = format!("the client took too little in {timeout:?} to make room");
-            return Err(Error::new(ErrorKind::Timeout, text).with_returned(message));
+            let error = Error::new(ErrorKind::Timeout, text);
+            return Err(error.with_returned(outgoing.into_message()));
+        }
+    }
+
+    /// Compresses a message by itself, if that was agreed; to be called without the send lock.
+    fn pack(&self, message: Message) -> Outgoing {
+        let packed = match self.outbox.deflating() {
+            Some(deflating) if !self.record.is_closing() => {
+                deflating.pack(&message, &self.shared.pools)
+            }
+            _ => None,
+        };
+        Outgoing::new(message, packed)
+    }
+
+    /// Compresses a message with the help of those before, if that was agreed. It is sent next:
+    /// so this is done when nothing can keep it back any more, and room was found for it as it is.
+    fn pack_in_turn(&self, state: &mut SendState, outgoing: &mut Outgoing) {
+        if let Some(deflating) = self.outbox.deflating()
+            && let Some(packed) = state.own_compressor.pack(deflating, outgoing.message())
+        {
+            outgoing.pack(packed);
         }
     }
 
@@ -186,32 +232,30 @@ impl Connection {
 
     /// Sends a frame before which nothing is queued, and what is held back before it; queues what
     /// the kernel does not take.
-    fn send_direct(
-        &self,
-        state: &mut MutexGuard<'_, SendState>,
-        header: HeaderBytes,
-        message: Message,
-    ) -> Result<()> {
+    fn send_direct(&self, state: &mut MutexGuard<'_, SendState>, outgoing: Outgoing) -> Result<()> {
         let gone = || Error::new(ErrorKind::Closed, "the client is gone");
-        let Some(stream) = &state.stream else { return Err(gone().with_returned(message)) };
+        let Some(stream) = &state.stream else {
+            return Err(gone().with_returned(outgoing.into_message()));
+        };
         let outcome = if state.held.is_empty() {
-            send_now(stream, header.as_slice(), message.as_bytes())
+            send_now(stream, outgoing.header().as_slice(), outgoing.payload())
         } else {
             let stream = Arc::clone(stream);
-            self.send_joined(state, &stream, &header, &message)
+            self.send_joined(state, &stream, &outgoing)
         };
-        let frame_bytes = header.as_slice().len() + message.len();
+        let frame_bytes = outgoing.frame_bytes();
         let sent = match outcome {
             Ok(sent) => sent,
             Err(error) if error.kind() == IoErrorKind::WouldBlock => 0,
             Err(error) => {
                 state.fail();
-                return Err(gone().with_source(error).with_returned(message));
+                return Err(gone().with_source(error).with_returned(outgoing.into_message()));
             }
         };
         state.messages_sent += 1;
         if sent < frame_bytes {
-            state.queue.push(header, message.into_bytes(), sent);
+            let (header, payload) = outgoing.into_parts();
+            state.queue.push(header, payload, sent);
             self.note_stuck(state);
         }
         Ok(())
@@ -410,7 +454,20 @@ fn send_now(stream: &Stream, header: &[u8], payload: &[u8]) -> io::Result<usize>
         let slices = [IoSlice::new(header), IoSlice::new(payload)];
         return stream.send_slices(&slices, Blocking::Never);
     }
-    let mut frame = [0; MAX_HEADER_BYTES + COPY_BYTES];
+    if payload.len() <= SHORT_BYTES {
+        // Every line of memory that a message touches is fetched anew where many threads take
+        // turns.
+        return send_copied::<{ MAX_HEADER_BYTES + SHORT_BYTES }>(stream, header, payload);
+    }
+    send_copied::<{ MAX_HEADER_BYTES + COPY_BYTES }>(stream, header, payload)
+}
+
+fn send_copied<const ROOM: usize>(
+    stream: &Stream,
+    header: &[u8],
+    payload: &[u8],
+) -> io::Result<usize> {
+    let mut frame = [0; ROOM];
     let total = header.len() + payload.len();
     frame[..header.len()].copy_from_slice(header);
     frame[header.len()..total].copy_from_slice(payload);

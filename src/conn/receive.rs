@@ -12,9 +12,10 @@
 //! # Buffers
 //! A read goes to the reader's stack, so that an idle connection owns no buffer at all: to 512
 //! bytes as long as that has always been enough, which keeps the stack within two pages, and to
-//! 2 KiB from then on. A read that fills those is followed by reads into a buffer of 64 KiB, given
-//! back at the first that does not fill it and ends with a whole frame. A large binary message is
-//! read straight into its own memory.
+//! 2 KiB from then on. A read that fills those is followed by reads into a buffer of 64 KiB, which
+//! all connections share and take in turns, given back at the first that does not fill it and ends
+//! with a whole frame. A large binary message is read straight into its own memory. Where messages
+//! are compressed, what of a read would pass the inbox's limit of bytes waits undecoded.
 
 use std::collections::VecDeque;
 use std::io;
@@ -26,9 +27,10 @@ use crate::conn::connection::Connection;
 use crate::conn::mailbox::Mailbox;
 use crate::deadline::Deadline;
 use crate::net::stream::{Blocking, Received, Stream};
-use crate::sync::atomic::Ordering;
 use crate::ws::Message;
 use crate::ws::close::{CloseFrame, Side, Violation};
+use crate::ws::deflate::agreement::Terms;
+use crate::ws::deflate::inflation::Inflation;
 use crate::ws::encoded::FrameKind;
 use crate::ws::frame::{Decoder, Event};
 
@@ -37,9 +39,6 @@ const TINY_READ: usize = 512;
 
 /// The buffer on the stack of the others.
 const SMALL_READ: usize = 2 * 1024;
-
-/// The buffer for what does not fit there.
-const LARGE_READ: usize = 64 * 1024;
 
 /// What a waiting message costs beside its payload.
 pub(crate) const MESSAGE_OVERHEAD: usize = 64;
@@ -76,6 +75,9 @@ pub(crate) struct Receive {
     large: Option<Vec<u8>>,
     /// A read has filled the tiny buffer, so it is no longer used.
     is_past_tiny: bool,
+    /// Received and not decoded, since the inbox is full: where messages are compressed, one read
+    /// can hold a thousand times its size.
+    undecoded: Vec<u8>,
     /// The peer broke the protocol: its bytes are read and dropped, so that our close frame is
     /// not lost to a reset.
     is_deaf: bool,
@@ -101,6 +103,7 @@ impl Receive {
             inbox_bytes: 0,
             large: None,
             is_past_tiny: false,
+            undecoded: Vec::new(),
             is_deaf: false,
             has_ended: false,
             ending: None,
@@ -112,15 +115,29 @@ impl Receive {
         }
     }
 
-    /// Opens the half; `early` is what came behind the request head.
-    pub(crate) fn open(&mut self, conn: &Connection, stream: Arc<Stream>, mut early: Vec<u8>) {
+    /// Opens the half; `compressed` says how, if messages may be; `early` is what came behind the
+    /// request head.
+    pub(crate) fn open(
+        &mut self,
+        conn: &Connection,
+        stream: Arc<Stream>,
+        compressed: Option<Terms>,
+        mut early: Vec<u8>,
+    ) {
+        if let Some(terms) = compressed {
+            let pools = Arc::clone(&conn.shared.pools);
+            self.decoder.inflate_with(Inflation::new(pools, terms.has_context_takeover));
+        }
         self.stream = Some(stream);
         self.digest(conn, &mut early);
     }
 
-    /// The oldest waiting message.
+    /// The oldest waiting message; if there is none, what was held back for more to come goes out.
     pub(crate) fn pop(&mut self, conn: &Connection) -> Option<Message> {
-        let message = self.inbox.pop_front()?;
+        let Some(message) = self.inbox.pop_front() else {
+            conn.end_hold();
+            return None;
+        };
         self.inbox_bytes -= message.len() + MESSAGE_OVERHEAD;
         conn.record.set_more(!self.inbox.is_empty());
         if self.inbox.is_empty() {
@@ -190,6 +207,11 @@ impl Receive {
         }
     }
 
+    /// True if bytes were received that the inbox had no room for.
+    pub(crate) fn has_undecoded(&self) -> bool {
+        !self.undecoded.is_empty()
+    }
+
     /// One read of the keeper: of many pings only the last is answered, so that a flood of them
     /// costs the others no time. False if nothing came.
     pub(crate) fn fill_for_keeper(&mut self, conn: &Connection) -> bool {
@@ -231,6 +253,7 @@ impl Receive {
     pub(crate) fn release(&mut self) {
         self.stream = None;
         self.large = None;
+        self.undecoded = Vec::new();
         self.decoder = Decoder::new(0);
         self.discard_inbox();
         self.has_ended = true;
@@ -240,6 +263,11 @@ impl Receive {
     pub(crate) fn fill(&mut self, conn: &Connection, until: Until<'_>) -> bool {
         if self.has_ended {
             return false;
+        }
+        if !self.undecoded.is_empty() {
+            let mut bytes = std::mem::take(&mut self.undecoded);
+            self.digest(conn, &mut bytes);
+            return true;
         }
         // Taken out and put back, which is cheaper than counting one more owner per message.
         let Some(stream) = self.stream.take() else { return false };
@@ -374,7 +402,7 @@ impl Receive {
         let mut buffer = [const { MaybeUninit::uninit() }; SMALL_READ];
         let (received, bytes) = stream.recv_uninit(&mut buffer, blocking)?;
         if bytes.len() == SMALL_READ {
-            self.large = Some(Vec::with_capacity(LARGE_READ));
+            self.large = Some(conn.shared.buffers.take());
         }
         self.digest(conn, bytes);
         Ok(received)
@@ -387,13 +415,15 @@ impl Receive {
         stream: &Stream,
         blocking: Blocking,
     ) -> io::Result<Received> {
-        let mut buffer = self.large.take().unwrap_or_else(|| Vec::with_capacity(LARGE_READ));
+        let mut buffer = self.large.take().unwrap_or_else(|| conn.shared.buffers.take());
         buffer.clear();
         let received = stream.recv_into(&mut buffer, blocking)?;
         let is_full = buffer.len() == buffer.capacity();
         self.digest(conn, &mut buffer);
         if !self.is_deaf && (is_full || self.decoder.due() > 0) {
             self.large = Some(buffer);
+        } else {
+            conn.shared.buffers.give(buffer);
         }
         Ok(received)
     }
@@ -404,7 +434,13 @@ impl Receive {
         while !self.is_deaf && !input.is_empty() {
             match self.decoder.decode(&mut input) {
                 Ok(None) => break,
-                Ok(Some(event)) => self.act(conn, event),
+                Ok(Some(event)) => {
+                    self.act(conn, event);
+                    if self.decoder.inflates() && self.is_stuffed(conn) {
+                        self.undecoded = input.to_vec();
+                        break;
+                    }
+                }
                 Err(violation) => self.refuse(conn, violation),
             }
         }
@@ -470,16 +506,13 @@ struct Waiting<'a>(&'a Connection);
 
 impl<'a> Waiting<'a> {
     fn new(conn: &'a Connection) -> Self {
-        conn.end_hold();
         conn.record.mark_waiting();
-        conn.waiting.store(true, Ordering::Release);
         Self(conn)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.store(false, Ordering::Release);
-        self.0.record.mark_away(self.0.shared.clock.coarse());
+        self.0.record.mark_back(self.0.shared.clock.coarse());
     }
 }

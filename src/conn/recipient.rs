@@ -15,7 +15,8 @@ use crate::sync::MutexGuard;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::ws::Bytes;
 use crate::ws::close::{CloseFrame, close_code};
-use crate::ws::encoded::Encoded;
+use crate::ws::deflate::compressor::Dialect;
+use crate::ws::deflate::pools::Pools;
 
 /// How many times its limit a queue may take where publishers wait for members that are full, of
 /// messages whose publishers do not: those who wait keep it near the limit, and what comes between
@@ -38,9 +39,11 @@ pub(crate) enum Fate {
 /// Frames of one group that go to many recipients at a time.
 #[derive(Debug)]
 pub(crate) struct Parcel<'a> {
-    pub(crate) messages: &'a [Encoded],
+    pub(crate) frames: &'a [Bytes],
     /// All frames in one piece.
     pub(crate) joined: &'a [u8],
+    /// There are compressed ones among them.
+    pub(crate) is_compressed: bool,
     pub(crate) lane: &'a Arc<Lane>,
     /// Their publishers have waited for members that are full, so that with `Overflow::Block`
     /// nothing else need bound what waits.
@@ -72,7 +75,17 @@ impl Recipient {
         self.conn.id()
     }
 
-    /// Sends all frames with one call to the kernel, and queues what it does not take as the
+    /// How its messages are compressed, if they are; it stays so.
+    pub(crate) fn dialect(&self) -> Option<Dialect> {
+        self.conn.outbox.deflating().map(|deflating| deflating.dialect)
+    }
+
+    /// What compresses for it.
+    pub(crate) fn pools(&self) -> &Pools {
+        &self.conn.shared.pools
+    }
+
+    /// Sends all frames, which are in its [`dialect`](Self::dialect), with one call to the kernel, and queues what it does not take as the
     /// group's policy says. `fates` gets what became of each; it never waits.
     pub(crate) fn deliver(&self, parcel: &Parcel<'_>, fates: &mut [Fate]) -> Delivered {
         let delivered = self.deliver_now(&mut self.conn.outbox.state.lock(), parcel, fates);
@@ -93,6 +106,9 @@ impl Recipient {
             return Delivered::default();
         }
         self.conn.send_held(state);
+        if parcel.is_compressed {
+            state.own_compressor.begin_anew();
+        }
         if !state.queue.is_empty() {
             return self.queue_all(state, parcel, 0, fates);
         }
@@ -159,8 +175,8 @@ impl Recipient {
         let first = queue_begun(state, parcel, sent, fates);
         let mut was_closed = false;
         let mut has_displaced = false;
-        for (at, encoded) in parcel.messages.iter().enumerate().skip(first) {
-            let Some(displaced) = self.queue_one(state, encoded.frame(), parcel) else {
+        for (at, frame) in parcel.frames.iter().enumerate().skip(first) {
+            let Some(displaced) = self.queue_one(state, frame, parcel) else {
                 let missed = (fates.len() - at) as u64;
                 state.lost += missed;
                 parcel.lane.count(|counters| &counters.dropped, missed);
@@ -299,8 +315,7 @@ fn queue_begun(
     mut sent: usize,
     fates: &mut [Fate],
 ) -> usize {
-    for (at, encoded) in parcel.messages.iter().enumerate() {
-        let frame = encoded.frame();
+    for (at, frame) in parcel.frames.iter().enumerate() {
         if sent == 0 {
             return at;
         }

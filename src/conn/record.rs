@@ -6,7 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 
 /// Time as the keeper tells it: exact when asked, to a tick when read on the hot path.
 #[derive(Debug)]
@@ -76,7 +77,11 @@ impl Idle {
 }
 
 /// The keeper's view of one connection.
+///
+/// All of it is one line of memory: with many threads in turns, each line that a message touches
+/// is fetched anew.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Record {
     phase: AtomicU8,
     /// HTTP: when a connection without a request is over, or a mark of [`Idle`]: its thread reads
@@ -103,7 +108,12 @@ pub(crate) struct Record {
     has_more: AtomicBool,
     /// WebSocket: replies are held back.
     is_holding: AtomicBool,
+    /// WebSocket: the handler blocks in `recv` with the receive lock held.
+    is_waiting: AtomicBool,
 }
+
+#[cfg(not(shuttle))]
+const _: () = assert!(size_of::<Record>() == 64, "the record has outgrown its line");
 
 impl Record {
     pub(crate) fn new() -> Self {
@@ -120,6 +130,7 @@ impl Record {
             stuck_since: AtomicU64::new(0),
             has_more: AtomicBool::new(false),
             is_holding: AtomicBool::new(false),
+            is_waiting: AtomicBool::new(false),
         }
     }
 
@@ -193,6 +204,18 @@ impl Record {
     /// The handler waits for a message from now on.
     pub(crate) fn mark_waiting(&self) {
         self.away_since.store(0, Relaxed);
+        self.is_waiting.store(true, Release);
+    }
+
+    /// The handler waits no more.
+    pub(crate) fn mark_back(&self, now: u64) {
+        self.is_waiting.store(false, Release);
+        self.mark_away(now);
+    }
+
+    /// True while the handler waits, with the receive lock held.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.is_waiting.load(Acquire)
     }
 
     /// The handler is back in its own code.

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind as IoErrorKind, IoSlice};
 use std::sync::Arc;
 
+use crate::conn::deflating::OwnCompressor;
 use crate::conn::hold::Held;
 use crate::conn::lane::Lane;
 use crate::conn::queue::SendQueue;
@@ -18,6 +19,8 @@ pub(super) struct SendState {
     pub(super) queue: SendQueue,
     /// Replies held back; only while nothing is queued.
     pub(super) held: Held,
+    /// What compresses where messages refer to those before, in the order of sending.
+    pub(super) own_compressor: OwnCompressor,
     /// Our close frame is sent or queued: no data may follow.
     pub(super) close_sent: Option<CloseFrame>,
     /// The peer's close frame has come.
@@ -66,7 +69,13 @@ fn send_some<const SLICES: usize>(stream: &Stream, queue: &SendQueue) -> io::Res
 
 impl SendState {
     /// The reason why no data may be sent any more.
+    #[inline]
     pub(super) fn refusal(&self) -> Option<Error> {
+        if self.is_shut() { self.refusal_of_shut() } else { None }
+    }
+
+    #[cold]
+    fn refusal_of_shut(&self) -> Option<Error> {
         if let Some(end) = &self.end {
             return Some(end.to_error());
         }

@@ -76,7 +76,7 @@ impl Sender {
         self.conn.outbox.end().map(|end| end.closed)
     }
 
-    /// Bytes that are queued because the client has not taken them.
+    /// Bytes that are queued because the client has not taken them, and those of replies held back.
     ///
     /// # Blocking
     /// Never.

@@ -205,6 +205,10 @@ impl WebSocket {
 
     /// Sends a message whole: text as text, binary as binary.
     ///
+    /// While more messages of the client wait to be taken, a small one may be held back to go out
+    /// with the reply to the last of them, a few milliseconds later at most; see
+    /// [`held_bytes`](crate::Config::held_bytes). The order of sends is kept, whoever calls them.
+    ///
     /// # Blocking
     /// Not for the client. If more than the outbound limit waits for it already, until there is
     /// room or [`send_timeout`](crate::Config::send_timeout) has passed.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::deadline::Deadline;
+use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Condvar, Mutex};
 
 /// Room for so many messages and bytes. The last message in may pass the limit of bytes: what is
@@ -25,7 +26,7 @@ struct Used {
 #[derive(Debug)]
 pub(crate) struct Permit {
     budget: Arc<Budget>,
-    bytes: usize,
+    bytes: AtomicUsize,
 }
 
 impl Budget {
@@ -53,7 +54,7 @@ impl Budget {
         }
         used.messages += 1;
         used.bytes += bytes;
-        Some(Permit { budget: Arc::clone(self), bytes })
+        Some(Permit { budget: Arc::clone(self), bytes: AtomicUsize::new(bytes) })
     }
 
     fn has_room(&self, used: &Used) -> bool {
@@ -61,11 +62,21 @@ impl Budget {
     }
 }
 
+impl Permit {
+    /// Counts so many bytes more, without waiting: they are there already.
+    pub(crate) fn grow(&self, bytes: usize) {
+        if bytes > 0 {
+            self.bytes.fetch_add(bytes, Relaxed);
+            self.budget.used.lock().bytes += bytes;
+        }
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut used = self.budget.used.lock();
         used.messages -= 1;
-        used.bytes -= self.bytes;
+        used.bytes -= self.bytes.load(Relaxed);
         drop(used);
         // What was large makes room for many.
         self.budget.freed.notify_all();
@@ -103,6 +114,16 @@ mod tests {
         assert!(budget.take(1, now()).is_none());
         drop(large);
         assert!(budget.take(1, now()).is_some());
+    }
+
+    #[test]
+    fn what_grows_later_is_counted_and_comes_back() {
+        let budget = Budget::new(4, 10);
+        let permit = budget.take(4, now()).unwrap();
+        permit.grow(6);
+        assert!(budget.take(0, now()).is_none());
+        drop(permit);
+        assert_eq!(budget.used.lock().bytes, 0);
     }
 
     #[test]

@@ -162,7 +162,7 @@ impl Core {
                 except: draft.except,
                 is_barrier: false,
                 progress: Arc::clone(&progress),
-                _permit: Some(permit),
+                permit: Some(permit),
                 window,
             });
             for (relay, members) in snapshot.iter().enumerate() {
@@ -195,7 +195,7 @@ impl Core {
             except: None,
             is_barrier: true,
             progress: Arc::clone(&progress),
-            _permit: Some(permit),
+            permit: Some(permit),
             window: None,
         };
         let members: Shard = Arc::from([Arc::clone(&registered.membership)]);

@@ -49,23 +49,21 @@ pub(crate) struct History {
 struct Kept {
     encoded: Encoded,
     sequence: u64,
+    /// What it was counted with.
+    cost: usize,
     /// `None` for never.
     expires: Option<Instant>,
 }
 
 impl Kept {
-    fn cost(&self) -> usize {
-        cost(&self.encoded)
-    }
-
     fn is_valid(&self, now: Instant) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }
 }
 
-/// The memory that storing a message takes: its frame, and its payload once more.
+/// The memory that storing a message takes: its frames, and its payload once more.
 fn cost(encoded: &Encoded) -> usize {
-    2 * encoded.frame().len() + MESSAGE_OVERHEAD
+    encoded.frame().len() + encoded.frame_bytes() + MESSAGE_OVERHEAD
 }
 
 impl History {
@@ -78,7 +76,7 @@ impl History {
         self.expire();
         let cost = cost(encoded);
         let leaving = self.leaving(cost, store.keep);
-        let freed: usize = self.kept.iter().take(leaving).map(Kept::cost).sum();
+        let freed: usize = self.kept.iter().take(leaving).map(|kept| kept.cost).sum();
         let overhead = if self.kept.is_empty() { GROUP_OVERHEAD } else { 0 };
         (cost + overhead).saturating_sub(freed)
     }
@@ -86,15 +84,16 @@ impl History {
     pub(crate) fn store(&mut self, encoded: Encoded, sequence: u64, store: Store) {
         self.expire();
         let expires = Instant::now().checked_add(store.expire);
-        let kept = Kept { encoded, sequence, expires };
-        for _ in 0..self.leaving(kept.cost(), store.keep) {
+        let cost = cost(&encoded);
+        let kept = Kept { encoded, sequence, cost, expires };
+        for _ in 0..self.leaving(cost, store.keep) {
             self.remove(0);
         }
         if self.kept.is_empty() {
             self.stored_bytes.fetch_add(GROUP_OVERHEAD, Relaxed);
         }
-        self.bytes += kept.cost();
-        self.stored_bytes.fetch_add(kept.cost(), Relaxed);
+        self.bytes += cost;
+        self.stored_bytes.fetch_add(cost, Relaxed);
         self.kept.push_back(kept);
     }
 
@@ -107,7 +106,7 @@ impl History {
                 break;
             }
             leaving = leaving.max(place + 1);
-            bytes -= kept.cost();
+            bytes -= kept.cost;
         }
         leaving
     }
@@ -144,13 +143,25 @@ impl History {
                 self.remove(place);
             }
         }
+        self.count_again();
+    }
+
+    /// Counts the compressed frames that were made since the last look.
+    fn count_again(&mut self) {
+        for kept in &mut self.kept {
+            // What is stored only ever grows.
+            let growth = cost(&kept.encoded) - kept.cost;
+            kept.cost += growth;
+            self.bytes += growth;
+            self.stored_bytes.fetch_add(growth, Relaxed);
+        }
     }
 
     fn remove(&mut self, place: usize) {
         let Some(kept) = self.kept.remove(place) else { return };
-        self.bytes -= kept.cost();
+        self.bytes -= kept.cost;
         let overhead = if self.kept.is_empty() { GROUP_OVERHEAD } else { 0 };
-        self.stored_bytes.fetch_sub(kept.cost() + overhead, Relaxed);
+        self.stored_bytes.fetch_sub(kept.cost + overhead, Relaxed);
     }
 }
 
@@ -163,6 +174,8 @@ impl Drop for History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ws::deflate::compressor::Dialect;
+    use crate::ws::deflate::pools::Pools;
 
     fn texts(history: &mut History) -> Vec<String> {
         history.valid().map(|(kept, _)| kept.message().as_text().unwrap().to_owned()).collect()
@@ -184,6 +197,21 @@ mod tests {
         assert!(!history.is_empty());
         let held = 3 * cost(&Encoded::new("a".into())) + GROUP_OVERHEAD;
         assert_eq!(bytes.load(Relaxed), held);
+        drop(history);
+        assert_eq!(bytes.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn compressed_frames_are_counted_when_they_are_there() {
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let mut history = History::new(Arc::clone(&bytes));
+        let encoded = Encoded::new("ab".repeat(1000).into());
+        history.store(encoded.clone(), 1, Store { keep: 3, expire: Duration::MAX });
+        let before = bytes.load(Relaxed);
+        let dialect = Dialect { window_bits: 15, level: 2, threshold_bytes: 0 };
+        let frame = encoded.frame_in(&dialect, &Pools::new(1));
+        assert_eq!(history.valid().count(), 1);
+        assert_eq!(bytes.load(Relaxed), before + frame.bytes.len());
         drop(history);
         assert_eq!(bytes.load(Relaxed), 0);
     }

@@ -27,6 +27,7 @@ mod relay;
 mod room;
 mod stats;
 mod watch;
+mod wire;
 
 pub use builder::HubBuilder;
 pub use delivery::{Counts, Delivery};
@@ -35,5 +36,7 @@ pub use handle::Hub;
 pub use member::Member;
 pub use presence::{Presence, PresenceChange, Present};
 pub use publisher::Publisher;
+#[cfg(any(test, feature = "internals"))]
+pub(crate) use relay::batch::Batch;
 pub use stats::{GroupStats, HubStats};
 pub use watch::{MemberEvent, Watch};

@@ -120,9 +120,9 @@ impl Publisher {
     /// Default: [`HubBuilder::history`](crate::HubBuilder::history), 1.
     ///
     /// # Units
-    /// Messages. Those of one channel take at most 512 KiB (each counts twice its length and 128
-    /// bytes), then the oldest go earlier; the newest is always kept. Who comes gets what is kept in
-    /// all of its channels at once: a client too slow for more than
+    /// Messages. Those of one channel take at most 512 KiB (each counts twice its length, its
+    /// compressed forms and 128 bytes), then the oldest go earlier; the newest is always kept. Who
+    /// comes gets what is kept in all of its channels at once: a client too slow for more than
     /// [`outbound_bytes`](crate::Config::outbound_bytes) of it is treated by the channel's policy.
     #[must_use]
     pub fn keep(mut self, messages: usize) -> Self {

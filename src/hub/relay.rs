@@ -12,12 +12,13 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::conn::mailbox::GroupMessage;
-use crate::conn::recipient::{Delivered, Fate, Parcel};
+use crate::conn::recipient::{Delivered, Fate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::budget::Permit;
 use crate::hub::delivery::{Counts, Progress};
 use crate::hub::member::Membership;
 use crate::hub::room::{Room, Shard};
+use crate::hub::wire::{Buffers, Wires};
 use crate::ws::encoded::Encoded;
 
 /// Most messages that are carried at a time.
@@ -38,7 +39,7 @@ pub(crate) struct Publication {
     pub(crate) is_barrier: bool,
     pub(crate) progress: Arc<Progress>,
     /// Given back when the last relay has let go.
-    pub(crate) _permit: Option<Permit>,
+    pub(crate) permit: Option<Permit>,
     /// As well; its publisher has waited for members that are full, as the group's policy says.
     pub(crate) window: Option<Permit>,
 }
@@ -61,14 +62,21 @@ impl Publication {
             except: None,
             is_barrier: false,
             progress: Progress::new(1, 1),
-            _permit: None,
+            permit: None,
             window: None,
         }
     }
 
     /// True if publishers bound what waits for the members of a group with `Overflow::Block`.
-    fn is_awaited(&self) -> bool {
+    pub(crate) fn is_awaited(&self) -> bool {
         self.window.is_some()
+    }
+
+    /// Takes note of memory that a further form of the message took.
+    pub(crate) fn note_made(&self, bytes: usize) {
+        if let Some(permit) = &self.permit {
+            permit.grow(bytes);
+        }
     }
 
     /// As a handler gets it.
@@ -137,12 +145,12 @@ struct Run {
 struct Relay {
     jobs: Receiver<Job>,
     on_closed: OnClosed,
-    joined: Vec<u8>,
+    buffers: Buffers,
 }
 
 impl Relay {
     fn new(jobs: Receiver<Job>, on_closed: OnClosed) -> Self {
-        Self { jobs, on_closed, joined: Vec::new() }
+        Self { jobs, on_closed, buffers: Buffers::new() }
     }
 
     fn run(mut self) {
@@ -151,9 +159,6 @@ impl Relay {
                 if catch_unwind(AssertUnwindSafe(|| self.carry(run))).is_err() {
                     log::error!("a relay panicked: members may have missed a message");
                 }
-            }
-            if self.joined.capacity() > 2 * MAX_BYTES {
-                self.joined = Vec::new();
             }
         }
     }
@@ -181,15 +186,14 @@ impl Relay {
 
     /// Delivers a run to each of its members.
     fn carry(&mut self, run: Run) {
-        let messages: Vec<Encoded> =
-            run.publications.iter().map(|publication| publication.encoded.clone()).collect();
-        let mut joined = std::mem::take(&mut self.joined);
+        let mut buffers = std::mem::take(&mut self.buffers);
         let room = &run.publications[0].room;
-        let whole = parcel(&messages, &run, &mut joined);
+        let all = run.publications.iter().map(Arc::as_ref).collect();
+        let mut wires = Wires::new(all, &mut buffers);
         let excepted: Vec<u64> =
             run.publications.iter().filter_map(|publication| publication.except).collect();
         let mut tally = Tally::new(run.publications.len());
-        let mut fates = vec![Fate::Gone; messages.len()];
+        let mut fates = vec![Fate::Gone; run.publications.len()];
         for member in &*run.members {
             if member.join.is_inbox || excepted.contains(&member.recipient.id()) {
                 self.carry_some(&run, member, &mut tally);
@@ -199,12 +203,14 @@ impl Relay {
                 tally.gone += 1;
                 continue;
             }
-            let delivered = member.recipient.deliver(&whole, &mut fates);
+            let parcel = wires.parcel(&member.recipient);
+            let delivered = member.recipient.deliver(&parcel, &mut fates);
             tally.add_all(&fates);
             self.follow_up(room, member, delivered);
         }
+        drop(wires);
         tally.finish(&run);
-        self.joined = joined;
+        self.buffers = buffers;
     }
 
     /// Delivers to a member that is not meant by every message of the run, or takes them otherwise.
@@ -226,8 +232,9 @@ impl Relay {
             let is_awaited = run.publications[0].is_awaited();
             member.recipient.deliver_to_handler(&room.lane, is_awaited, letters, &mut fates)
         } else {
-            let messages: Vec<Encoded> = meant.map(|one| one.encoded.clone()).collect();
-            member.recipient.deliver(&parcel(&messages, run, &mut Vec::new()), &mut fates)
+            let (recipient, mut buffers) = (&member.recipient, Buffers::new());
+            let mut wires = Wires::new(meant.collect(), &mut buffers);
+            recipient.deliver(&wires.parcel(recipient), &mut fates)
         };
         for (place, fate) in places.iter().zip(&fates) {
             tally.each[*place].add(*fate, 1);
@@ -244,20 +251,6 @@ impl Relay {
             room.note_full(member);
         }
     }
-}
-
-/// Joins frames, unless it is one alone.
-fn parcel<'a>(messages: &'a [Encoded], run: &'a Run, joined: &'a mut Vec<u8>) -> Parcel<'a> {
-    let first = &run.publications[0];
-    let (lane, is_awaited) = (&first.room.lane, first.is_awaited());
-    if let [message] = messages {
-        return Parcel { messages, joined: message.frame(), lane, is_awaited };
-    }
-    joined.clear();
-    for message in messages {
-        joined.extend_from_slice(message.frame());
-    }
-    Parcel { messages, joined, lane, is_awaited }
 }
 
 /// Jobs sorted by group, in an order in which no member sees the messages of a group, or those
@@ -327,5 +320,7 @@ impl Tally {
     }
 }
 
+#[cfg(any(test, feature = "internals"))]
+pub(crate) mod batch;
 #[cfg(test)]
 mod tests;

@@ -73,6 +73,19 @@ impl Poller {
         self.waker.wake();
     }
 
+    /// True if a wait would have been ended by a wake-up, which it takes.
+    #[cfg(all(test, shuttle))]
+    pub(crate) fn was_woken(&self) -> bool {
+        let mut event = Vec::with_capacity(1);
+        let time = Timespec::default();
+        let count = epoll::wait(&self.epoll, spare_capacity(&mut event), Some(&time));
+        let is_woken = count.is_ok_and(|count| count > 0) && event[0].data.u64() == WAKE;
+        if is_woken {
+            self.waker.clear();
+        }
+        is_woken
+    }
+
     /// Waits for events, a wake-up or the end of the time; adds what is ready to `ready`.
     pub(crate) fn wait(&self, time: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
         let time = time.and_then(|time| Timespec::try_from(time).ok());

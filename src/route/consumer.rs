@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
+use crate::config::Deflate;
 use crate::conn::incoming::Incoming;
 use crate::conn::{GroupMessage, WebSocket};
 use crate::error::Result;
@@ -13,6 +14,7 @@ use crate::route::admission::Admission;
 use crate::route::context::Context;
 use crate::route::handler::{FAILED, Handler, IntoResponse, TOO_SLOW, is_too_slow, panic_text};
 use crate::route::request::Request;
+use crate::route::wrap::Speech;
 use crate::ws::{Closed, Message, Side, close_code};
 
 /// One connection as an object: its methods are called when something happens to it, one at a
@@ -147,7 +149,7 @@ where
 {
     let factory =
         Arc::new(move |request: &Request| Box::new(factory(request)) as Box<dyn Consumer>);
-    ConsumerRoute { factory, subprotocols: Vec::new(), reject_status: 426 }
+    ConsumerRoute { factory, speech: Speech::default(), reject_status: 426 }
 }
 
 type Factory = dyn Fn(&Request) -> Box<dyn Consumer> + Send + Sync;
@@ -157,7 +159,7 @@ type Factory = dyn Fn(&Request) -> Box<dyn Consumer> + Send + Sync;
 #[derive(Clone)]
 pub struct ConsumerRoute {
     factory: Arc<Factory>,
-    subprotocols: Vec<String>,
+    speech: Speech,
     reject_status: u16,
 }
 
@@ -167,7 +169,15 @@ impl ConsumerRoute {
     /// them is accepted without.
     #[must_use]
     pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        self.subprotocols = names.into_iter().map(Into::into).collect();
+        self.speech.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How messages are compressed on this route, `None` for not at all, whatever the server's
+    /// [`compression`](crate::Config::compression) says.
+    #[must_use]
+    pub fn compression(mut self, setting: impl Into<Option<Deflate>>) -> Self {
+        self.speech.compression = Some(setting.into());
         self
     }
 
@@ -182,7 +192,7 @@ impl ConsumerRoute {
 impl fmt::Debug for ConsumerRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConsumerRoute")
-            .field("subprotocols", &self.subprotocols)
+            .field("speech", &self.speech)
             .field("reject_status", &self.reject_status)
             .finish_non_exhaustive()
     }
@@ -194,7 +204,7 @@ impl Handler for ConsumerRoute {
             let response = Refusal::upgrade_required().into_response();
             return response.with_status(self.reject_status).into_response();
         };
-        ws.prefer(&self.subprotocols);
+        self.speech.set_up(ws);
         let mut consumer = (self.factory)(request);
         let ctx = Context::new(request, ws);
         // Whatever the consumer does, its `disconnect` is called below, once.

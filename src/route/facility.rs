@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::Deflate;
 use crate::conn::WebSocket;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Response;
@@ -24,6 +25,7 @@ use crate::route::handler::Handler;
 use crate::route::heart::{Heart, Rhythm};
 use crate::route::identity::Identity;
 use crate::route::request::Request;
+use crate::route::wrap::Speech;
 use crate::ws::{Message, close_code};
 
 /// The parameter of the route that names the facility.
@@ -78,6 +80,7 @@ pub struct Facility {
     rhythm: Option<Rhythm>,
     keep: Option<usize>,
     expire: Option<Duration>,
+    speech: Speech,
 }
 
 type Identify = Arc<dyn Fn(&Request) -> Identity + Send + Sync>;
@@ -154,6 +157,14 @@ impl Facility {
     #[must_use]
     pub fn keep(mut self, messages: usize) -> Self {
         self.keep = Some(messages);
+        self
+    }
+
+    /// How messages are compressed on this route, `None` for not at all, whatever the server's
+    /// [`compression`](crate::Config::compression) says.
+    #[must_use]
+    pub fn compression(mut self, setting: impl Into<Option<Deflate>>) -> Self {
+        self.speech.compression = Some(setting.into());
         self
     }
 
@@ -287,6 +298,7 @@ impl Handler for Facility {
             return Ok(Refusal::upgrade_required().into_response());
         };
         let grant = self.grant(request)?;
+        self.speech.set_up(ws);
         self.serve(ws, grant)?;
         Ok(Response::closed())
     }

@@ -1,5 +1,6 @@
 //! The two wrappers that put WebSocket on a route, with dwebsocket's names.
 
+use crate::config::Deflate;
 use crate::conn::WebSocket;
 use crate::error::Result;
 use crate::http::Response;
@@ -32,7 +33,7 @@ use crate::route::request::Request;
 /// # Source
 /// dwebsocket `@accept_websocket`.
 pub fn accept_websocket<H: Handler>(handler: H) -> AcceptWebSocket<H> {
-    AcceptWebSocket { handler, subprotocols: Vec::new() }
+    AcceptWebSocket { handler, speech: Speech::default() }
 }
 
 /// Serves WebSocket only: plain HTTP is refused with 426 before the handler runs.
@@ -56,22 +57,40 @@ pub fn require_websocket<H>(handler: H) -> RequireWebSocket<H>
 where
     H: Fn(&Request, &WebSocket) -> Result<()> + Send + Sync + 'static,
 {
-    RequireWebSocket { handler, subprotocols: Vec::new(), reject_status: 426 }
+    RequireWebSocket { handler, speech: Speech::default(), reject_status: 426 }
 }
 
 /// A route that serves plain HTTP and WebSocket; made by [`accept_websocket`].
 #[derive(Clone, Debug)]
 pub struct AcceptWebSocket<H> {
     handler: H,
-    subprotocols: Vec<String>,
+    speech: Speech,
 }
 
 /// A route that serves WebSocket only; made by [`require_websocket`].
 #[derive(Clone, Debug)]
 pub struct RequireWebSocket<H> {
     handler: H,
-    subprotocols: Vec<String>,
+    speech: Speech,
     reject_status: u16,
+}
+
+/// What is spoken on a route, as far as the handshake says so.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Speech {
+    pub(super) subprotocols: Vec<String>,
+    /// `None`: as the server says.
+    pub(super) compression: Option<Option<Deflate>>,
+}
+
+impl Speech {
+    /// Has the handshake answered accordingly, unless the handler says otherwise.
+    pub(super) fn set_up(&self, ws: &WebSocket) {
+        ws.prefer(&self.subprotocols);
+        if let Some(compression) = self.compression {
+            ws.compress_with(compression);
+        }
+    }
 }
 
 impl<H> AcceptWebSocket<H> {
@@ -79,7 +98,15 @@ impl<H> AcceptWebSocket<H> {
     /// chosen; a client that offers none of them is accepted without.
     #[must_use]
     pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        self.subprotocols = names.into_iter().map(Into::into).collect();
+        self.speech.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How messages are compressed on this route, `None` for not at all, whatever the server's
+    /// [`compression`](crate::Config::compression) says.
+    #[must_use]
+    pub fn compression(mut self, setting: impl Into<Option<Deflate>>) -> Self {
+        self.speech.compression = Some(setting.into());
         self
     }
 }
@@ -89,7 +116,27 @@ impl<H> RequireWebSocket<H> {
     /// chosen; a client that offers none of them is accepted without.
     #[must_use]
     pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        self.subprotocols = names.into_iter().map(Into::into).collect();
+        self.speech.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How messages are compressed on this route, `None` for not at all, whatever the server's
+    /// [`compression`](crate::Config::compression) says.
+    ///
+    /// # Example
+    /// ```
+    /// use landline::{Deflate, Request, Result, WebSocket, require_websocket};
+    ///
+    /// fn photos(_request: &Request, ws: &WebSocket) -> Result<()> {
+    ///     ws.send(b"\xff\xd8 a photo is compressed already")
+    /// }
+    /// let as_they_are = require_websocket(photos).compression(None);
+    /// let small_at_any_price = require_websocket(photos).compression(Deflate::new().with_level(9));
+    /// # let _ = (as_they_are, small_at_any_price);
+    /// ```
+    #[must_use]
+    pub fn compression(mut self, setting: impl Into<Option<Deflate>>) -> Self {
+        self.speech.compression = Some(setting.into());
         self
     }
 
@@ -104,7 +151,7 @@ impl<H> RequireWebSocket<H> {
 impl<H: Handler> Handler for AcceptWebSocket<H> {
     fn call(&self, request: &Request) -> Result<Response> {
         if let Some(ws) = request.websocket() {
-            ws.prefer(&self.subprotocols);
+            self.speech.set_up(ws);
         }
         self.handler.call(request)
     }
@@ -123,7 +170,7 @@ where
             let response = Refusal::upgrade_required().into_response();
             return response.with_status(self.reject_status).into_response();
         };
-        ws.prefer(&self.subprotocols);
+        self.speech.set_up(ws);
         (self.handler)(request, ws)?;
         Ok(Response::closed())
     }

@@ -64,6 +64,30 @@ impl Assembly {
         }
     }
 
+    /// Adds an inflated piece, whose length nobody announced.
+    ///
+    /// Memory grows to twice what there is, and not beyond the limit.
+    ///
+    /// # Errors
+    /// `TooBig`: the message is over the limit. As [`append`](Self::append), for what is not.
+    pub(crate) fn append_within(&mut self, piece: &[u8], most: usize) -> Result<(), Violation> {
+        let room = most.saturating_sub(self.len());
+        let (piece, beyond) = piece.split_at(piece.len().min(room));
+        let growth = self.len().min(room).max(piece.len());
+        match self {
+            // What is left of the character before comes on top.
+            Self::Text(pieces) if pieces.text.capacity() - pieces.text.len() < piece.len() + 4 => {
+                pieces.text.reserve_exact(growth + 4);
+            }
+            Self::Binary(bytes) if bytes.capacity() - bytes.len() < piece.len() => {
+                bytes.reserve_exact(growth);
+            }
+            _ => {}
+        }
+        self.append(piece)?;
+        if beyond.is_empty() { Ok(()) } else { Err(Violation::TooBig(most)) }
+    }
+
     /// The whole message; text must not end inside a character.
     pub(crate) fn finish(self) -> Result<Message, Violation> {
         match self {

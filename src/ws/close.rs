@@ -18,7 +18,7 @@ pub mod close_code {
     pub const NONE: u16 = 1005;
     /// Reported when the connection ended without a close frame; never sent.
     pub const LOST: u16 = 1006;
-    /// Text is not UTF-8.
+    /// Text is not UTF-8, or a compressed message cannot be inflated.
     pub const INVALID_DATA: u16 = 1007;
     /// The message breaks a rule that no other code names.
     pub const POLICY: u16 = 1008;
@@ -119,6 +119,8 @@ pub(crate) enum Violation {
     Protocol(&'static str),
     /// Text or a close reason is not UTF-8: 1007.
     Utf8,
+    /// A compressed message cannot be inflated: 1007.
+    Deflate,
     /// The message is over the limit of so many bytes: 1009.
     TooBig(usize),
 }
@@ -129,6 +131,7 @@ impl Violation {
         match self {
             Self::Protocol(what) => CloseFrame::of_server(close_code::PROTOCOL, what),
             Self::Utf8 => CloseFrame::of_server(close_code::INVALID_DATA, "not UTF-8"),
+            Self::Deflate => CloseFrame::of_server(close_code::INVALID_DATA, "bad compressed data"),
             Self::TooBig(limit) => {
                 let reason = format!("message over {limit} bytes");
                 CloseFrame { status: Some((close_code::TOO_BIG, reason)) }
@@ -141,6 +144,9 @@ impl Violation {
         match self {
             Self::Protocol(what) => Error::new(ErrorKind::Protocol, what),
             Self::Utf8 => Error::new(ErrorKind::Utf8, "text from the client is not UTF-8"),
+            Self::Deflate => {
+                Error::new(ErrorKind::Protocol, "a compressed message from the client is broken")
+            }
             Self::TooBig(limit) => {
                 Error::new(ErrorKind::Limit, format!("message over the limit of {limit} bytes"))
             }

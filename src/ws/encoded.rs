@@ -1,6 +1,11 @@
 //! Frames to send: a server's header is at most ten bytes and never masked.
 
+use std::sync::Arc;
+
+use crate::sync::Mutex;
 use crate::ws::Bytes;
+use crate::ws::deflate::compressor::Dialect;
+use crate::ws::deflate::pools::Pools;
 use crate::ws::message::Message;
 
 /// Longest header of an unmasked frame: two bytes and a 64-bit length.
@@ -68,33 +73,104 @@ impl HeaderBytes {
         Self { bytes, len }
     }
 
+    /// The header of a message that is compressed: its first reserved bit says so (RFC 7692 6).
+    pub(crate) fn of_compressed(kind: FrameKind, payload_bytes: usize) -> Self {
+        let mut header = Self::new(kind, payload_bytes);
+        header.bytes[0] |= 0x40;
+        header
+    }
+
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }
 
-/// A message with its frame, encoded once and shared by everybody it goes to; cheap to clone.
+/// A message with its frames, encoded once and shared by everybody it goes to; cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Encoded {
+pub(crate) struct Encoded(Arc<Frames>);
+
+#[derive(Debug)]
+struct Frames {
     message: Message,
-    frame: Bytes,
+    plain: Bytes,
+    /// Made when somebody first asks for them.
+    compressed: Mutex<Vec<Compressed>>,
+}
+
+/// What a message is for those whose compressors would all make the same of it.
+#[derive(Debug)]
+struct Compressed {
+    window_bits: u8,
+    level: u8,
+    /// `None` if it did not become smaller.
+    frame: Option<Bytes>,
+}
+
+/// The frame of a message as somebody is to get it.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    pub(crate) bytes: Bytes,
+    pub(crate) is_compressed: bool,
+    /// Memory that it took to make it just now.
+    pub(crate) new_bytes: usize,
 }
 
 impl Encoded {
     pub(crate) fn new(message: Message) -> Self {
         let header = HeaderBytes::new(FrameKind::of(&message), message.len());
-        let frame = [header.as_slice(), message.as_bytes()].concat();
-        Self { message, frame: frame.into() }
+        let plain = [header.as_slice(), message.as_bytes()].concat().into();
+        Self(Arc::new(Frames { message, plain, compressed: Mutex::default() }))
     }
 
     pub(crate) fn message(&self) -> &Message {
-        &self.message
+        &self.0.message
     }
 
     /// Header and payload in one piece: a copy per message saves a slice per receiver.
     pub(crate) fn frame(&self) -> &Bytes {
-        &self.frame
+        &self.0.plain
     }
+
+    /// The frame for those who speak a dialect: deflated by whoever asks first, while others who
+    /// want the same wait for it.
+    ///
+    /// It refers to no other message, so any inflater of the dialect's window can read it at any
+    /// time.
+    pub(crate) fn frame_in(&self, dialect: &Dialect, pools: &Pools) -> Frame {
+        let plain = || Frame { bytes: self.0.plain.clone(), is_compressed: false, new_bytes: 0 };
+        if self.0.message.len() < dialect.threshold_bytes {
+            return plain();
+        }
+        let mut made = self.0.compressed.lock();
+        let Dialect { window_bits, level, .. } = *dialect;
+        let found = made.iter().find(|one| one.window_bits == window_bits && one.level == level);
+        let (frame, new_bytes) = match found {
+            Some(known) => (known.frame.clone(), 0),
+            None => {
+                let frame = compressed_frame(&self.0.message, dialect, pools);
+                let new_bytes = frame.as_ref().map_or(0, Bytes::len);
+                made.push(Compressed { window_bits, level, frame: frame.clone() });
+                (frame, new_bytes)
+            }
+        };
+        let compressed = |bytes| Frame { bytes, is_compressed: true, new_bytes };
+        frame.map_or_else(plain, compressed)
+    }
+
+    /// Memory of all its frames, the message itself not counted.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        let compressed = self.0.compressed.lock();
+        let frames = compressed.iter().filter_map(|one| one.frame.as_ref());
+        self.0.plain.len() + frames.map(Bytes::len).sum::<usize>()
+    }
+}
+
+/// `None` if it would not be smaller.
+fn compressed_frame(message: &Message, dialect: &Dialect, pools: &Pools) -> Option<Bytes> {
+    pools.deflate(dialect, message.as_bytes(), |payload| {
+        let header = HeaderBytes::of_compressed(FrameKind::of(message), payload.len());
+        [header.as_slice(), payload].concat().into()
+    })
 }
 
 #[cfg(test)]
@@ -132,6 +208,33 @@ mod tests {
             assert_eq!(bytes.as_slice().len(), header, "payload of {payload}");
             assert_eq!(bytes.as_slice()[0], 0x82);
             assert_eq!(bytes.as_slice()[1] & 0x80, 0, "a server never masks");
+        }
+        assert_eq!(HeaderBytes::of_compressed(FrameKind::Text, 5).as_slice(), [0xc1, 5]);
+    }
+
+    #[test]
+    fn a_message_is_deflated_once_for_all_who_want_the_same() {
+        let (pools, encoded) = (Pools::new(2), Encoded::new("ab".repeat(2000).into()));
+        let dialect = Dialect { window_bits: 15, level: 2, threshold_bytes: 1024 };
+        let first = encoded.frame_in(&dialect, &pools);
+        assert!(first.is_compressed && first.new_bytes == first.bytes.len());
+        assert_eq!(first.bytes[0], 0xc1);
+        let again = encoded.clone().frame_in(&Dialect { threshold_bytes: 0, ..dialect }, &pools);
+        assert_eq!((again.new_bytes, again.bytes.as_ptr()), (0, first.bytes.as_ptr()));
+        let small = encoded.frame_in(&Dialect { window_bits: 9, ..dialect }, &pools);
+        assert_eq!(small.new_bytes, small.bytes.len());
+        let held = encoded.frame().len() + first.bytes.len() + small.bytes.len();
+        assert_eq!(encoded.frame_bytes(), held);
+    }
+
+    #[test]
+    fn what_is_short_or_would_not_shrink_is_shared_as_it_is() {
+        let (pools, encoded) = (Pools::new(2), Encoded::new("abcdefghijklmnop".into()));
+        for threshold_bytes in [0, 17] {
+            let dialect = Dialect { window_bits: 15, level: 2, threshold_bytes };
+            let frame = encoded.frame_in(&dialect, &pools);
+            assert_eq!((frame.is_compressed, frame.new_bytes), (false, 0));
+            assert_eq!(frame.bytes.as_ptr(), encoded.frame().as_ptr());
         }
     }
 }

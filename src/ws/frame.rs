@@ -20,6 +20,7 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use crate::ws::assemble::Assembly;
 use crate::ws::close::{CloseFrame, Violation};
+use crate::ws::deflate::inflation::Inflation;
 use crate::ws::mask::unmask;
 use crate::ws::message::Message;
 
@@ -31,6 +32,9 @@ const MAX_CONTROL_BYTES: usize = 125;
 
 /// Length of the shortest header of a masked frame.
 const SMALL_HEADER_BYTES: usize = 6;
+
+/// How much of a payload is worked on at a time.
+const CACHED_BYTES: usize = 8 * 1024;
 
 /// Rest of a binary frame from which on receiving into the message itself saves a copy.
 const DIRECT_BYTES: u64 = 16 * 1024;
@@ -57,6 +61,8 @@ pub(crate) struct Decoder {
     message: Option<Assembly>,
     control: Vec<u8>,
     ended: bool,
+    /// How compressed messages are read, if that was agreed.
+    inflation: Option<Box<Inflation>>,
 }
 
 /// A frame whose payload is arriving.
@@ -64,6 +70,8 @@ pub(crate) struct Decoder {
 struct Frame {
     opcode: OpCode,
     is_final: bool,
+    /// The first frame of a compressed message.
+    is_compressed: bool,
     mask: [u8; 4],
     /// Payload bytes taken so far.
     taken: usize,
@@ -80,7 +88,23 @@ impl Decoder {
             message: None,
             control: Vec::new(),
             ended: false,
+            inflation: None,
         }
+    }
+
+    /// Reads compressed messages as well from now on.
+    pub(crate) fn inflate_with(&mut self, inflation: Inflation) {
+        self.inflation = Some(Box::new(inflation));
+    }
+
+    /// True if messages may be larger than what came in for them.
+    pub(crate) fn inflates(&self) -> bool {
+        self.inflation.is_some()
+    }
+
+    /// What inflates the message that is arriving, if it is compressed.
+    fn active_inflation(&mut self) -> Option<&mut Box<Inflation>> {
+        self.inflation.as_mut().filter(|inflation| inflation.is_active())
     }
 
     /// Takes bytes from the front of `input` up to the end of one event.
@@ -132,7 +156,10 @@ impl Decoder {
     /// can be read straight into it; follow with [`direct_filled`](Self::direct_filled).
     pub(crate) fn direct(&mut self) -> Option<&mut Vec<u8>> {
         let frame = self.frame?;
-        if frame.remaining < DIRECT_BYTES || matches!(frame.opcode, OpCode::Control(_)) {
+        if frame.remaining < DIRECT_BYTES
+            || matches!(frame.opcode, OpCode::Control(_))
+            || self.active_inflation().is_some()
+        {
             return None;
         }
         let message = self.message.as_mut()?;
@@ -170,8 +197,9 @@ impl Decoder {
 
     /// Reads a header from the front of the input, or remembers the part that is there.
     fn take_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Frame>, Violation> {
+        let inflates = self.inflates();
         if self.header_len == 0
-            && let Some((frame, length)) = parse_header(input)?
+            && let Some((frame, length)) = parse_header(input, inflates)?
         {
             skip(input, length);
             return Ok(Some(frame));
@@ -179,7 +207,8 @@ impl Decoder {
         let known = self.header_len;
         let copied = input.len().min(MAX_HEADER_BYTES - known);
         self.header[known..known + copied].copy_from_slice(&input[..copied]);
-        let Some((frame, length)) = parse_header(&self.header[..known + copied])? else {
+        let header = &self.header[..known + copied];
+        let Some((frame, length)) = parse_header(header, inflates)? else {
             self.header_len = known + copied;
             skip(input, copied);
             return Ok(None);
@@ -203,12 +232,22 @@ impl Decoder {
                 (Data::Text, None) => self.message = Some(Assembly::text()),
                 (_, None) => self.message = Some(Assembly::binary()),
             }
-            let message = self.message.as_mut().ok_or(Violation::Protocol("no message"))?;
-            let room = self.max_message_bytes.saturating_sub(message.len()) as u64;
-            if frame.remaining > room {
-                return Err(Violation::TooBig(self.max_message_bytes));
+            let most = self.max_message_bytes;
+            if frame.is_compressed
+                && let Some(inflation) = &mut self.inflation
+            {
+                inflation.begin();
             }
-            message.reserve(usize::try_from(frame.remaining).unwrap_or(usize::MAX));
+            if let Some(inflation) = self.active_inflation() {
+                inflation.announce(frame.remaining, most)?;
+            } else {
+                let message = self.message.as_mut().ok_or(Violation::Protocol("no message"))?;
+                let room = most.saturating_sub(message.len()) as u64;
+                if frame.remaining > room {
+                    return Err(Violation::TooBig(most));
+                }
+                message.reserve(usize::try_from(frame.remaining).unwrap_or(usize::MAX));
+            }
         } else {
             self.control.clear();
         }
@@ -222,15 +261,20 @@ impl Decoder {
         let length = input.len().min(usize::try_from(frame.remaining).unwrap_or(usize::MAX));
         let (piece, rest) = std::mem::take(input).split_at_mut(length);
         *input = rest;
-        unmask(piece, frame.mask, frame.taken);
-        frame.taken += length;
-        frame.remaining -= length as u64;
-        let whole = frame.remaining == 0;
-        match (&frame.opcode, &mut self.message) {
-            (OpCode::Data(_), Some(message)) => message.append(piece)?,
-            _ => self.control.extend_from_slice(piece),
+        // Unmasked, checked and copied while it is in the processor's first cache.
+        for piece in piece.chunks_mut(CACHED_BYTES) {
+            unmask(piece, frame.mask, frame.taken);
+            frame.taken += piece.len();
+            frame.remaining -= piece.len() as u64;
+            match (&frame.opcode, &mut self.message, &mut self.inflation) {
+                (OpCode::Data(_), Some(message), Some(inflation)) if inflation.is_active() => {
+                    inflation.inflate(piece, message, self.max_message_bytes)?;
+                }
+                (OpCode::Data(_), Some(message), _) => message.append(piece)?,
+                _ => self.control.extend_from_slice(piece),
+            }
         }
-        Ok(whole)
+        Ok(frame.remaining == 0)
     }
 
     /// Ends a whole frame; a fragment that is not the last is no event.
@@ -245,7 +289,11 @@ impl Decoder {
             }
             OpCode::Data(_) if !frame.is_final => Ok(None),
             OpCode::Data(_) => {
-                let Some(message) = self.message.take() else { return Ok(None) };
+                let Some(mut message) = self.message.take() else { return Ok(None) };
+                let most = self.max_message_bytes;
+                if let Some(inflation) = self.active_inflation() {
+                    inflation.finish(&mut message, most)?;
+                }
                 Ok(Some(Event::Message(message.finish()?)))
             }
         }
@@ -294,9 +342,9 @@ fn skip(input: &mut &mut [u8], count: usize) {
 }
 
 /// A whole header at the front of `bytes` and its length; `None` if it is cut.
-fn parse_header(bytes: &[u8]) -> Result<Option<(Frame, usize)>, Violation> {
+fn parse_header(bytes: &[u8], inflates: bool) -> Result<Option<(Frame, usize)>, Violation> {
     let [first, second, ..] = *bytes else { return Ok(None) };
-    vet(first, second)?;
+    vet(first, second, inflates)?;
     let mut cursor = Cursor::new(bytes);
     let parsed = FrameHeader::parse(&mut cursor).map_err(|_| Violation::Protocol("bad header"))?;
     let Some((header, remaining)) = parsed else { return Ok(None) };
@@ -304,20 +352,24 @@ fn parse_header(bytes: &[u8]) -> Result<Option<(Frame, usize)>, Violation> {
         return Err(Violation::Protocol("frame length over 2^63"));
     }
     let mask = header.mask.ok_or(Violation::Protocol("frame is not masked"))?;
-    let frame =
-        Frame { opcode: header.opcode, is_final: header.is_final, mask, taken: 0, remaining };
+    let FrameHeader { opcode, is_final, rsv1: is_compressed, .. } = header;
+    let frame = Frame { opcode, is_final, is_compressed, mask, taken: 0, remaining };
     Ok(Some((frame, cursor.position() as usize)))
 }
 
 /// Judges a frame by its first two bytes, before the rest of the header is there.
 ///
+/// The first reserved bit says that a message is compressed, on its first frame and where that was
+/// agreed (`inflates`).
+///
 /// # Source
-/// RFC 6455 5.2, 5.5
-fn vet(first: u8, second: u8) -> Result<(), Violation> {
+/// RFC 6455 5.2, 5.5; RFC 7692 6
+fn vet(first: u8, second: u8, inflates: bool) -> Result<(), Violation> {
     let is_final = first & 0x80 != 0;
     let opcode = first & 0x0f;
     let length = usize::from(second & 0x7f);
-    if first & 0x70 != 0 {
+    let reserved = first & 0x70;
+    if reserved != 0 && !(inflates && reserved == 0x40 && matches!(opcode, 1 | 2)) {
         return Err(Violation::Protocol("reserved bit set"));
     }
     if !matches!(opcode, 0..=2 | 8..=10) {

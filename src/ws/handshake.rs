@@ -8,6 +8,7 @@ use crate::http::framing::Framing;
 use crate::http::refusal::Refusal;
 use crate::http::request::{RequestHead, Version};
 use crate::http::token::is_token;
+use crate::ws::deflate::offer::{DeflateOffer, offers};
 
 /// What a request says about WebSocket.
 #[derive(Debug)]
@@ -64,7 +65,10 @@ fn examine(head: &RequestHead) -> Result<Offer, Refusal> {
         (1, _) => return Err(Refusal::bad_request("Sec-WebSocket-Key is not 16 bytes in base64.")),
         _ => return Err(Refusal::bad_request("Sec-WebSocket-Key is there more than once.")),
     };
-    Ok(Offer { accept_key: derive_accept_key(key.as_bytes()), subprotocols: offered(head)? })
+    let deflate = offers(headers.raw("sec-websocket-extensions"))
+        .map_err(|_| Refusal::bad_request("Sec-WebSocket-Extensions is malformed."))?;
+    let accept_key = derive_accept_key(key.as_bytes());
+    Ok(Offer { accept_key, subprotocols: offered(head)?, deflate })
 }
 
 /// True for 16 bytes in base64: 22 characters and two for padding.
@@ -93,6 +97,7 @@ fn offered(head: &RequestHead) -> Result<Vec<String>, Refusal> {
 pub(crate) struct Offer {
     accept_key: String,
     subprotocols: Vec<String>,
+    deflate: Vec<DeflateOffer>,
 }
 
 impl Offer {
@@ -101,14 +106,24 @@ impl Offer {
         &self.subprotocols
     }
 
-    /// The 101 without further headers; `subprotocol` is one that was offered.
-    pub(crate) fn default_answer(&self, subprotocol: Option<&str>) -> Vec<u8> {
-        let mut answer = self.start(subprotocol);
+    /// How the client would have messages compressed, in its order of preference.
+    pub(crate) fn deflate(&self) -> &[DeflateOffer] {
+        &self.deflate
+    }
+
+    /// The 101 without further headers; `subprotocol` is one that was offered, `extension` what was
+    /// made of an offer.
+    pub(crate) fn default_answer(
+        &self,
+        subprotocol: Option<&str>,
+        extension: Option<&str>,
+    ) -> Vec<u8> {
+        let mut answer = self.start(subprotocol, extension);
         answer.extend_from_slice(b"\r\n");
         answer
     }
 
-    /// The 101 with a subprotocol that was offered and further headers.
+    /// The 101 with a subprotocol that was offered, an extension and further headers.
     ///
     /// # Errors
     /// `Protocol`: the subprotocol was not offered (RFC 6455 4.2.2: the client would fail the
@@ -116,6 +131,7 @@ impl Offer {
     pub(crate) fn answer(
         &self,
         subprotocol: Option<&str>,
+        extension: Option<&str>,
         headers: &[(&str, &str)],
     ) -> Result<Vec<u8>> {
         if let Some(name) = subprotocol
@@ -124,7 +140,7 @@ impl Offer {
             let text = format!("the client did not offer the subprotocol {name:?}");
             return Err(Error::new(ErrorKind::Protocol, text));
         }
-        let mut answer = self.start(subprotocol);
+        let mut answer = self.start(subprotocol, extension);
         for (name, value) in headers {
             check_header(name, value)?;
             answer.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
@@ -133,16 +149,18 @@ impl Offer {
         Ok(answer)
     }
 
-    fn start(&self, subprotocol: Option<&str>) -> Vec<u8> {
+    fn start(&self, subprotocol: Option<&str>, extension: Option<&str>) -> Vec<u8> {
         let mut start = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: {}\r\n",
             self.accept_key
         );
-        if let Some(name) = subprotocol {
-            start.push_str("Sec-WebSocket-Protocol: ");
-            start.push_str(name);
-            start.push_str("\r\n");
+        let lines =
+            [("Sec-WebSocket-Protocol", subprotocol), ("Sec-WebSocket-Extensions", extension)];
+        for (name, value) in lines {
+            if let Some(value) = value {
+                start.push_str(&format!("{name}: {value}\r\n"));
+            }
         }
         start.into_bytes()
     }
@@ -198,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_rfc_example_is_answered() {
-        let answer = String::from_utf8(offer(GOOD).default_answer(None)).unwrap();
+        let answer = String::from_utf8(offer(GOOD).default_answer(None, None)).unwrap();
         assert!(answer.starts_with("HTTP/1.1 101 Switching Protocols\r\n"));
         assert!(answer.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
         assert!(answer.ends_with("\r\n\r\n"));
@@ -238,10 +256,25 @@ mod tests {
         );
         let offer = offer(&head);
         assert_eq!(offer.subprotocols(), ["chat", "superchat", "v2"]);
-        let answer = offer.answer(Some("v2"), &[("Set-Cookie", "a=b")]).unwrap();
+        let answer = offer.answer(Some("v2"), None, &[("Set-Cookie", "a=b")]).unwrap();
         let answer = String::from_utf8(answer).unwrap();
         assert!(answer.contains("\r\nSec-WebSocket-Protocol: v2\r\nSet-Cookie: a=b\r\n\r\n"));
-        assert!(offer.answer(Some("v3"), &[]).is_err());
+        assert!(offer.answer(Some("v3"), None, &[]).is_err());
+    }
+
+    #[test]
+    fn extensions_are_read_from_all_lines() {
+        let head = format!(
+            "{GOOD}Sec-WebSocket-Extensions: x-other\r\n\
+             Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+        );
+        let offer = offer(&head);
+        assert_eq!(offer.deflate().len(), 1);
+        let answer = String::from_utf8(offer.default_answer(None, Some("x-y"))).unwrap();
+        assert!(answer.ends_with("\r\nSec-WebSocket-Extensions: x-y\r\n\r\n"));
+        assert_eq!(refused(&format!("{GOOD}Sec-WebSocket-Extensions: a b\r\n")), 400);
+        let empty = format!("{GOOD}Sec-WebSocket-Extensions:\r\n");
+        assert!(matches!(handshake(&empty), Handshake::Valid(_)));
     }
 
     #[test]
@@ -254,7 +287,7 @@ mod tests {
             ("Sec-WebSocket-Accept", "x"),
             ("Content-Length", "5"),
         ] {
-            assert!(offer.answer(None, &[(name, value)]).is_err(), "{name}: {value}");
+            assert!(offer.answer(None, None, &[(name, value)]).is_err(), "{name}: {value}");
         }
     }
 }

@@ -3,13 +3,14 @@
 //! ```text
 //! request head ─► handshake ─► origin                          bytes to send
 //! bytes in ─► frame ─► assemble ─► message              message ─► encoded ─┘
-//!                └────► close
+//!                └────► close      (deflate: compressed messages, both ways)
 //! ```
 
 pub(crate) mod assemble;
 #[cfg(feature = "testing")]
 pub(crate) mod client;
 pub(crate) mod close;
+pub(crate) mod deflate;
 pub(crate) mod encoded;
 pub(crate) mod frame;
 pub(crate) mod handshake;

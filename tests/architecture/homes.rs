@@ -12,12 +12,15 @@ const CRATES: &[(&str, &[&str])] = &[
     ("cookie", &["http"]),
     ("crossbeam_channel", &["hub", "server"]),
     ("env_logger", &["bin"]),
-    ("httparse", &["http"]),
+    ("flate2", &["ws::deflate", "bin::landline::bench::deflate"]),
+    ("hdrhistogram", &["bin::landline::bench"]),
+    ("httparse", &["http", "bin::landline::bench"]),
     ("log", &[""]),
     ("minijinja", &["http"]),
     ("parking_lot", &["sync"]),
     ("percent_encoding", &["http"]),
-    ("rustix", &["net"]),
+    // The load generator has sockets of its own: the library's are not public.
+    ("rustix", &["net", "bin::landline::bench"]),
     // The bounds of generic functions.
     ("serde", &["http", "conn", "route", "testing", "bin"]),
     (
@@ -28,7 +31,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("simdutf8", &["ws"]),
     ("subtle", &["route::publish"]),
     ("tiny_http", &["http"]),
-    ("tungstenite", &["ws"]),
+    ("tungstenite", &["ws", "bin::landline::bench::handshake"]),
 ];
 
 /// Names of `std::net` that are values, and the bound of what takes an address; the others are

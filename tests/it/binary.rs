@@ -8,12 +8,16 @@ use rustix::process::Signal;
 use crate::harness::{Client, eventually};
 use crate::program::{Directory, Program, binary, landline, run};
 
-const FLAGS: [&str; 18] = [
+const FLAGS: [&str; 22] = [
     "--host",
     "--port",
     "--ws-max-size",
+    "--held-bytes",
     "--ws-ping-interval",
     "--ws-ping-timeout",
+    "--ws-per-message-deflate",
+    "--ws-deflate-level",
+    "--ws-deflate-threshold",
     "--origin",
     "--allowed-host",
     "--publish-key",
@@ -47,7 +51,7 @@ fn help_names_flags_variables_and_exit_codes() {
         assert!(ended.stdout.contains(part), "{part}");
     }
     let serve = run(&["serve", "--help"]);
-    assert!(FLAGS[..16].iter().all(|flag| serve.stdout.contains(flag)), "{}", serve.stdout);
+    assert!(FLAGS[..20].iter().all(|flag| serve.stdout.contains(flag)), "{}", serve.stdout);
 }
 
 #[test]
@@ -62,6 +66,7 @@ fn wrong_usage_is_code_2_with_a_hint() {
         (&["serve", "--ws-ping-interval", "-1"], "give seconds as a number from 0 up"),
         (&["--timeout-keep-alive", "soon"], "give seconds as a number from 0 up"),
         (&["--ws-max-size", "0"], "give a whole number from 1 up"),
+        (&["--held-bytes", "-1"], "give a whole number from 0 up"),
         (&["--limit-concurrency", "many"], "give a whole number from 1 up"),
         (&["--log-level", "loud"], "possible values: off, critical, error, warning"),
         (&["--allowed-host", "http://a.example"], "give the name alone"),

@@ -2,11 +2,16 @@
 
 mod harness;
 mod logbook;
+mod packed;
 #[cfg(feature = "cli")]
 mod program;
+#[cfg(feature = "cli")]
+mod stand_in;
 
 mod api;
 mod backpressure;
+#[cfg(feature = "cli")]
+mod bench;
 #[cfg(feature = "cli")]
 mod binary;
 #[cfg(feature = "cli")]
@@ -14,6 +19,8 @@ mod chat;
 mod close;
 mod consumer;
 mod consumer_groups;
+mod deflate;
+mod deflate_groups;
 #[cfg(feature = "cli")]
 mod demo;
 mod facility;
@@ -21,6 +28,7 @@ mod flood;
 mod groups;
 mod handshake;
 mod heartbeat;
+mod hold;
 mod http;
 mod http_body;
 mod http_head;

@@ -11,9 +11,12 @@ use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::bench::BenchArgs;
 use crate::exit::{Exit, say};
 use crate::settings::default_text;
-use crate::values::{Host, Secret, host, host_name, port, seconds, secret, size};
+use crate::values::{
+    Host, Secret, host, host_name, level, port, seconds, secret, size, size_or_zero,
+};
 
 /// A synchronous WebSocket and HTTP server. Without a command it serves its demo.
 #[derive(Debug, Parser)]
@@ -33,6 +36,16 @@ enum Command {
     /// Serve the demo until a signal ends it (this is the default)
     #[command(max_term_width = 100, args_override_self = true, after_help = epilogue())]
     Serve(ServeArgs),
+    /// Load a WebSocket server, check what comes back, and say what it costs
+    #[command(max_term_width = 100)]
+    Bench(BenchArgs),
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    Serve(Box<ServeArgs>),
+    Bench(Box<BenchArgs>),
 }
 
 /// One layer of settings; what is `None` or empty was not said here.
@@ -53,6 +66,12 @@ pub(crate) struct ServeArgs {
     #[arg(value_name = "BYTES", value_parser = size)]
     pub(crate) ws_max_size: Option<usize>,
 
+    /// Most replies that are held back while more messages of the same client wait, to go out with
+    /// one write; 0 holds none
+    #[arg(long, env = "LANDLINE_HELD_BYTES", help_heading = "WebSocket")]
+    #[arg(value_name = "BYTES", value_parser = size_or_zero)]
+    pub(crate) held_bytes: Option<usize>,
+
     /// Silence after which a client is pinged; 0 turns pings off
     #[arg(long, env = "LANDLINE_WS_PING_INTERVAL", help_heading = "WebSocket")]
     #[arg(value_name = "SECONDS", value_parser = seconds)]
@@ -62,6 +81,21 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "LANDLINE_WS_PING_TIMEOUT", help_heading = "WebSocket")]
     #[arg(value_name = "SECONDS", value_parser = seconds)]
     pub(crate) ws_ping_timeout: Option<Duration>,
+
+    /// Whether messages are compressed where the client offers it (permessage-deflate)
+    #[arg(long, env = "LANDLINE_WS_PER_MESSAGE_DEFLATE", help_heading = "WebSocket")]
+    #[arg(value_name = "true|false", value_parser = BoolishValueParser::new())]
+    pub(crate) ws_per_message_deflate: Option<bool>,
+
+    /// How hard messages are compressed, from 1 (fast) to 9 (small)
+    #[arg(long, env = "LANDLINE_WS_DEFLATE_LEVEL", help_heading = "WebSocket")]
+    #[arg(value_name = "N", value_parser = level)]
+    pub(crate) ws_deflate_level: Option<u8>,
+
+    /// Length from which on a message is compressed
+    #[arg(long, env = "LANDLINE_WS_DEFLATE_THRESHOLD", help_heading = "WebSocket")]
+    #[arg(value_name = "BYTES", value_parser = size_or_zero)]
+    pub(crate) ws_deflate_threshold: Option<usize>,
 
     /// Web page that may open WebSockets besides the server's own: https://example.com,
     /// example.com, .example.com (with subdomains), or "any"; may be repeated
@@ -145,12 +179,13 @@ pub(crate) enum LogLevel {
 ///
 /// # Errors
 /// The code to exit with; the text has been printed.
-pub(crate) fn read() -> Result<ServeArgs, Exit> {
+pub(crate) fn read() -> Result<Asked, Exit> {
     let parsed = command().try_get_matches().and_then(|found| {
         let line = CommandLine::from_arg_matches(&found)?;
         Ok(match line.command {
-            Some(Command::Serve(serve)) => serve,
-            None => line.serve,
+            Some(Command::Serve(serve)) => Asked::Serve(Box::new(serve)),
+            Some(Command::Bench(bench)) => Asked::Bench(Box::new(bench)),
+            None => Asked::Serve(Box::new(line.serve)),
         })
     });
     parsed.map_err(|error| {
@@ -217,6 +252,8 @@ Examples:
   landline --host 0.0.0.0 --port 80         for the whole network
   landline --templates ./pages              with your own pages
   LANDLINE_PORT=9000 landline serve         settings from the environment
+  landline bench echo ws://127.0.0.1:8000/echo    how much a running server does, see
+                                            landline bench --help
 
 Settings: a flag goes before its environment variable, and that before the default.
 Times are seconds, with fractions if you like: 0.5.
@@ -265,7 +302,7 @@ mod tests {
             let parsed = CommandLine::try_parse_from(line).unwrap();
             let serve = match parsed.command {
                 Some(Command::Serve(serve)) => serve,
-                None => parsed.serve,
+                _ => parsed.serve,
             };
             assert_eq!(serve.port, Some(1));
         }

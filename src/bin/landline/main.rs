@@ -2,6 +2,7 @@
 
 mod args;
 mod banner;
+mod bench;
 mod chat;
 mod demo;
 mod exit;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 
 use landline::Server;
 
+use args::Asked;
 use exit::{Exit, Failure};
 use listen::listen;
 use pages::Pages;
@@ -25,7 +27,8 @@ use settings::Settings;
 
 fn main() -> ExitCode {
     let end = match args::read() {
-        Ok(said) => Settings::new(said).map_err(Failure::from).and_then(serve),
+        Ok(Asked::Serve(said)) => Settings::new(*said).map_err(Failure::from).and_then(serve),
+        Ok(Asked::Bench(asked)) => return bench::run(*asked),
         Err(exit) => return exit.into(),
     };
     let Err(failure) = end else { return Exit::Ok.into() };

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use landline::{Config, Origins, Result};
+use landline::{Config, Deflate, Origins, Result};
 use log::LevelFilter;
 
 use crate::args::{LogLevel, ServeArgs};
@@ -69,8 +69,12 @@ pub(crate) fn default_text(id: &str) -> Option<String> {
         "host" => HOST.to_string(),
         "port" => PORT.to_string(),
         "ws_max_size" => config.message_bytes().to_string(),
+        "held_bytes" => config.held_bytes().to_string(),
         "ws_ping_interval" => seconds_or_off(config.ping_interval()),
         "ws_ping_timeout" => seconds_or_off(config.ping_timeout()),
+        "ws_per_message_deflate" => config.compression().is_some().to_string(),
+        "ws_deflate_level" => Deflate::new().level().to_string(),
+        "ws_deflate_threshold" => Deflate::new().threshold_bytes().to_string(),
         "origin" => "the server's own pages only".into(),
         "publish_key" => "none: open on loopback addresses, closed on others".into(),
         "allowed_host" => "any, but on loopback addresses only its own names".into(),
@@ -94,20 +98,32 @@ fn config(said: &ServeArgs) -> Config {
     let interval = zero_is_off(said.ws_ping_interval, default.ping_interval());
     let timeout = zero_is_off(said.ws_ping_timeout, default.ping_timeout());
     let message_bytes = said.ws_max_size.unwrap_or(default.message_bytes());
+    let held_bytes = said.held_bytes.unwrap_or(default.held_bytes());
     let body_bytes = said.max_body_size.unwrap_or(default.body_bytes());
     let keep_alive = said.timeout_keep_alive.unwrap_or(default.keep_alive());
     let send_timeout = said.timeout_send.unwrap_or(default.send_timeout());
     let grace = said.timeout_graceful_shutdown.unwrap_or(default.shutdown_grace());
     default
+        .with_compression(compression(said))
         .with_ping_interval(interval)
         .with_ping_timeout(timeout)
         .with_message_bytes(message_bytes)
+        .with_held_bytes(held_bytes)
         .with_body_bytes(body_bytes)
         .with_keep_alive(keep_alive)
         .with_send_timeout(send_timeout)
         .with_shutdown_grace(grace)
         .with_max_connections(said.limit_concurrency)
         .with_max_connections_per_address(said.limit_per_address)
+}
+
+fn compression(said: &ServeArgs) -> Option<Deflate> {
+    let default = Config::default().compression();
+    let is_on = said.ws_per_message_deflate.unwrap_or(default.is_some());
+    let deflate = default.unwrap_or_default();
+    let level = said.ws_deflate_level.unwrap_or(deflate.level());
+    let threshold = said.ws_deflate_threshold.unwrap_or(deflate.threshold_bytes());
+    is_on.then_some(deflate.with_level(level).with_threshold_bytes(threshold))
 }
 
 fn origins(entries: &[String]) -> Result<Origins> {
@@ -152,6 +168,25 @@ mod tests {
             ServeArgs { ws_ping_interval: zero, ws_ping_timeout: zero, ..ServeArgs::default() };
         let config = Settings::new(said).unwrap().config;
         assert_eq!((config.ping_interval(), config.ping_timeout()), (None, None));
+    }
+
+    #[test]
+    fn zero_holds_nothing_back() {
+        let held = |said| Settings::new(said).unwrap().config.held_bytes();
+        assert_eq!(held(ServeArgs::default()), Config::default().held_bytes());
+        assert_eq!(held(ServeArgs { held_bytes: Some(0), ..ServeArgs::default() }), 0);
+    }
+
+    #[test]
+    fn compression_is_on_until_it_is_turned_off() {
+        let compression = |said| Settings::new(said).unwrap().config.compression();
+        assert_eq!(compression(ServeArgs::default()), Some(Deflate::new()));
+        let said = ServeArgs { ws_deflate_level: Some(6), ..ServeArgs::default() };
+        let expected = Deflate::new().with_level(6);
+        assert_eq!(compression(said.clone()), Some(expected));
+        let said = ServeArgs { ws_deflate_threshold: Some(0), ..said };
+        assert_eq!(compression(said.clone()), Some(expected.with_threshold_bytes(0)));
+        assert_eq!(compression(ServeArgs { ws_per_message_deflate: Some(false), ..said }), None);
     }
 
     #[test]

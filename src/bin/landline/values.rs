@@ -109,6 +109,17 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| "give a whole number from 1 up".into())
 }
 
+/// Reads a size from 0 up.
+pub(crate) fn size_or_zero(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "give a whole number from 0 up".into())
+}
+
+/// Reads a level of compression.
+pub(crate) fn level(text: &str) -> Result<u8, String> {
+    let number = text.parse().ok().filter(|level| (1..=9).contains(level));
+    number.ok_or_else(|| "give a whole number from 1 to 9".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +165,16 @@ mod tests {
         for wrong in ["", "0", "-1", "1.5", "1k", "99999999999999999999999"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn sizes_may_start_at_zero_and_levels_end_at_nine() {
+        assert_eq!((size_or_zero("0"), size_or_zero("1024")), (Ok(0), Ok(1024)));
+        assert_eq!((level("1"), level("9")), (Ok(1), Ok(9)));
+        for wrong in ["", "-1", "1.5", "1k"] {
+            assert!(size_or_zero(wrong).is_err() && level(wrong).is_err(), "{wrong}");
+        }
+        assert!(level("0").is_err() && level("10").is_err());
     }
 
     #[test]

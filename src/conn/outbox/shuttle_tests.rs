@@ -1,4 +1,5 @@
-//! The outbox under many schedules of two senders, a relay, the keeper, a slow peer and an end.
+//! The outbox under many schedules of two senders whose messages may be held back, a relay, the
+//! keeper, a slow peer and an end.
 //!
 //! The sockets are a Unix pair: what the kernel does for one end is done when the other's call
 //! returns, so that a schedule is nearly all there is to chance. It takes one or two messages
@@ -15,6 +16,7 @@ use super::*;
 use crate::config::Config;
 use crate::conn::connection::Shared;
 use crate::conn::groups::NoGroups;
+use crate::conn::hold::Rounds;
 use crate::conn::overflow::Overflow;
 use crate::conn::recipient::{Fate, Lane, Parcel, Recipient};
 use crate::net::poll::Interest;
@@ -26,8 +28,12 @@ use crate::ws::encoded::Encoded;
 /// The answer of the handshake, the long one does not fit the socket.
 const ANSWERS: [&[u8]; 2] = [b"HTTP/1.1 101\r\n\r\n", &[b'a'; 7000]];
 
-/// Payloads: sent with their header in one piece, in two, and longer than the socket takes.
-const LENGTHS: [usize; 3] = [2, 700, 3000];
+/// Payloads: two sent with their header in one piece and maybe held back, one sent in two, and one
+/// longer than the socket takes.
+const LENGTHS: [usize; 4] = [2, 400, 700, 3000];
+
+/// Room for nothing, for some messages, and for all that may be held back.
+const HELD_BYTES: [usize; 3] = [0, 450, 16_384];
 
 const MESSAGES_EACH: u8 = 4;
 
@@ -134,7 +140,11 @@ fn run(send_timeout: Duration) {
         sent
     });
     if scene.ends_late {
-        scene.wait_for(|scene| scene.senders_are_done.load(Ordering::SeqCst));
+        // Nobody but the keeper sends what is still held.
+        scene.wait_for(|scene| {
+            let is_held = !scene.conn.outbox.state.lock().held.is_empty();
+            scene.senders_are_done.load(Ordering::SeqCst) && !is_held
+        });
     }
     for ending in scene.endings.clone() {
         drop(scene.thread(move |scene| scene.end(ending)));
@@ -156,6 +166,7 @@ fn run(send_timeout: Duration) {
 impl Scene {
     fn new(stream: Arc<Stream>, send_timeout: Duration) -> Self {
         let config = Config::default().with_outbound_bytes(LIMIT).with_send_timeout(send_timeout);
+        let config = config.with_held_bytes(one_of(HELD_BYTES));
         let shared = Arc::new(Shared::new(config, Weak::<NoGroups>::new()).unwrap());
         let conn = Arc::new(Connection::new(1, Arc::clone(&stream), shared));
         let lane = Arc::new(Lane::new(one_of(POLICIES), Arc::default()));
@@ -190,7 +201,8 @@ impl Scene {
             let mut payload = vec![name; one_of(LENGTHS)];
             payload[1] = taken;
             let message = Message::from(payload.clone());
-            let patience = one_of([Patience::Wait, Patience::Refuse]);
+            let patience = one_of([Patience::Reply, Patience::Wait, Patience::Refuse]);
+            self.conn.record.set_more(thread_rng().r#gen());
             let Err(error) = self.conn.send_message(message, patience) else {
                 taken += 1;
                 continue;
@@ -215,13 +227,13 @@ impl Scene {
         for _ in 0..3 {
             let count = one_of([1, 2, 3]);
             let payload = |number| [&[RELAY, number][..], &vec![RELAY; one_of(LENGTHS)]].concat();
-            let messages: Vec<Encoded> = (number..number + count)
-                .map(|number| Encoded::new(Message::from(payload(number))))
+            let frames: Vec<Bytes> = (number..number + count)
+                .map(|number| Encoded::new(Message::from(payload(number))).frame().clone())
                 .collect();
-            let joined: Vec<u8> = messages.iter().flat_map(|it| it.frame().to_vec()).collect();
-            let parcel =
-                Parcel { messages: &messages, joined: &joined, lane: &self.lane, is_awaited: true };
-            let mut fates = vec![Fate::Gone; messages.len()];
+            let (frames, joined) = (&frames[..], &frames.concat()[..]);
+            let (lane, is_compressed) = (&self.lane, false);
+            let parcel = Parcel { frames, joined, is_compressed, lane, is_awaited: true };
+            let mut fates = vec![Fate::Gone; frames.len()];
             let delivered = recipient.deliver(&parcel, &mut fates);
             if fates.contains(&Fate::Gone) {
                 assert!(fates.iter().all(|fate| *fate == Fate::Gone), "all or none: {fates:?}");
@@ -236,9 +248,10 @@ impl Scene {
         number
     }
 
-    /// Does the keeper's part: sends when the poller says so, and pings.
+    /// Does the keeper's part: sends when the poller says so and what is held, and pings.
     fn keep(&self) {
-        let mut ready = Vec::new();
+        let (mut ready, mut rounds) = (Vec::new(), Rounds::default());
+        let holders = &self.conn.shared.holders;
         while !self.is_over.load(Ordering::SeqCst) {
             self.conn.shared.poller.wait(Some(Duration::ZERO), &mut ready).unwrap();
             for ready in ready.drain(..) {
@@ -248,6 +261,9 @@ impl Scene {
                 if ready.write {
                     self.conn.flush();
                 }
+            }
+            if rounds.begin(holders) {
+                rounds.make(holders, |_, seen| self.conn.look_at_hold(seen));
             }
             if thread_rng().gen_bool(0.05) {
                 self.conn.send_control(FrameKind::Ping, b"ping");

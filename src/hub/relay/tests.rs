@@ -12,6 +12,7 @@ use crate::conn::groups::{Join, NoGroups};
 use crate::conn::overflow::Overflow;
 use crate::conn::recipient::{Lane, Recipient};
 use crate::hub::name::GroupName;
+use crate::hub::relay::batch::Batch;
 use crate::net::stream::Stream;
 use crate::sync::atomic::AtomicUsize;
 
@@ -56,24 +57,20 @@ fn shard(guests: &[&Guest]) -> Shard {
     guests.iter().map(|guest| Arc::clone(&guest.membership)).collect()
 }
 
+fn carry(jobs: impl IntoIterator<Item = Job>) {
+    Batch::of(jobs).carry();
+}
+
 fn job(room: &Arc<Room>, members: &Shard, text: &str) -> Job {
     let publication = Publication::stored(room, &Encoded::new(text.into()), 1);
     Job { publication: Arc::new(publication), members: Arc::clone(members) }
-}
-
-/// Has a relay carry these jobs, which all wait when it begins.
-fn relay(jobs: impl IntoIterator<Item = Job>) {
-    let (sender, receiver) = unbounded();
-    jobs.into_iter().for_each(|job| sender.send(job).unwrap());
-    drop(sender);
-    Relay::new(receiver, Arc::new(|_| ())).run();
 }
 
 #[test]
 fn up_to_32_messages_go_to_each_member_in_one_call() {
     let guests = [Guest::new(1), Guest::new(2), Guest::new(3)];
     let (room, members) = (room("a"), shard(&[&guests[0], &guests[1], &guests[2]]));
-    relay((0..40).map(|_| job(&room, &members, "four")));
+    carry((0..40).map(|_| job(&room, &members, "four")));
     for guest in &guests {
         let lengths: Vec<usize> = guest.calls().iter().map(Vec::len).collect();
         assert_eq!(lengths, [32 * 6, 8 * 6]);
@@ -85,7 +82,7 @@ fn a_call_takes_no_further_message_beyond_64_kib() {
     let guest = Guest::new(1);
     let (room, members) = (room("a"), shard(&[&guest]));
     let large = "x".repeat(30 * 1024);
-    relay((0..7).map(|_| job(&room, &members, &large)));
+    carry((0..7).map(|_| job(&room, &members, &large)));
     let lengths: Vec<usize> = guest.calls().iter().map(Vec::len).collect();
     let frame = 4 + large.len();
     assert_eq!(lengths, [3 * frame, 3 * frame, frame]);
@@ -99,7 +96,7 @@ fn groups_are_joined_and_nothing_passes_a_message_to_one() {
     to_one.is_barrier = true;
     let to_one = Job { publication: Arc::new(to_one), members: shard(&[&guest]) };
     let texts = [(&a, "a1"), (&b, "b1"), (&a, "a2")].map(|(room, text)| job(room, &members, text));
-    relay(texts.into_iter().chain([to_one, job(&a, &members, "a3")]));
+    carry(texts.into_iter().chain([to_one, job(&a, &members, "a3")]));
     let expected: [&[u8]; 4] =
         [b"\x81\x02a1\x81\x02a2", b"\x81\x02b1", b"\x81\x03one", b"\x81\x02a3"];
     assert_eq!(guest.calls(), expected);
@@ -109,7 +106,7 @@ fn groups_are_joined_and_nothing_passes_a_message_to_one() {
 fn a_change_of_members_falls_between_two_messages() {
     let (stays, comes) = (Guest::new(1), Guest::new(2));
     let (room, before, after) = (room("a"), shard(&[&stays]), shard(&[&stays, &comes]));
-    relay([(&before, "1"), (&before, "2"), (&after, "3")].map(|(to, text)| job(&room, to, text)));
+    carry([(&before, "1"), (&before, "2"), (&after, "3")].map(|(to, text)| job(&room, to, text)));
     assert_eq!(stays.calls(), [&b"\x81\x011\x81\x012"[..], b"\x81\x013"]);
     assert_eq!(comes.calls(), [b"\x81\x013"]);
 }

@@ -88,6 +88,61 @@ fn an_empty_message_is_a_message() {
     assert_eq!(messages(&decode(&fragments)), [Message::from(b"")]);
 }
 
+/// True if the front of these bytes is a message that is taken in one step.
+fn is_small(bytes: &[u8], max: usize) -> bool {
+    SmallFrame::of(bytes, max).is_some()
+}
+
+#[test]
+fn whole_messages_with_the_shortest_header_are_small_and_nothing_else_is() {
+    for first in [0x81, 0x82] {
+        for length in [0, 1, 124, 125] {
+            let bytes = frame(first, &vec![b'x'; length]);
+            assert!(is_small(&bytes, length));
+            assert!(is_small(&[&bytes[..], b"and more"].concat(), 1 << 20));
+            assert!((0..bytes.len()).all(|cut| !is_small(&bytes[..cut], 1 << 20)), "{length}");
+            assert!(length == 0 || !is_small(&bytes, length - 1), "over the limit");
+        }
+        assert!(!is_small(&frame(first, &[b'x'; 126]), 1 << 20));
+        assert!(!is_small(&[first, 5, b'H', b'e', b'l', b'l', b'o', 0, 0], 1 << 20), "unmasked");
+    }
+    for first in (0..=0xff).filter(|first| !matches!(first, 0x81 | 0x82)) {
+        assert!(!is_small(&frame(first, b"Hello"), 1 << 20), "{first:x}");
+    }
+}
+
+#[test]
+fn a_small_message_counts_for_nothing_inside_another_one() {
+    for (first, text) in [(0x81, "text"), (0x82, "binary")] {
+        let bytes = [frame(first & 0x0f, b"a"), frame(first, text.as_bytes())].concat();
+        let expected = Violation::Protocol("new message inside a fragmented one");
+        assert_eq!(violation(&bytes), Some(expected));
+    }
+    let begun = frame(0x82, &[0x81, 0x80, 0, 0, 0, 0, 7, 7]);
+    let pieces = [&begun[..6], &begun[6..]];
+    assert_eq!(decode_pieces(100, pieces), decode_pieces(100, [&begun[..]]));
+    let cut_header = frame(0x81, b"whole");
+    for cut in 1..6 {
+        let outcome = decode_pieces(100, [&cut_header[..cut], &cut_header[cut..]]);
+        assert_eq!(messages(&outcome), [Message::from("whole")], "cut at {cut}");
+    }
+}
+
+#[test]
+fn small_messages_have_the_limits_of_all() {
+    for (first, payload, expected) in [
+        (0x81, &b"12345"[..], Violation::TooBig(4)),
+        (0x82, b"12345", Violation::TooBig(4)),
+        (0x81, b"\xff", Violation::Utf8),
+        (0x81, "\u{e9}".as_bytes().split_last().unwrap().1, Violation::Utf8),
+    ] {
+        let bytes = [frame(0x81, b"ok"), frame(first, payload), frame(0x81, b"no")].concat();
+        let outcome = decode_pieces(4, [&bytes[..]]);
+        assert_eq!(outcome.violation, Some(expected));
+        assert_eq!(messages(&outcome), [Message::from("ok")]);
+    }
+}
+
 #[test]
 fn control_frames_may_stand_between_fragments() {
     let bytes = [frame(0x01, b"a"), frame(0x89, b"hi"), frame(0x80, b"b")].concat();
@@ -210,7 +265,8 @@ fn oracle(bytes: &[u8], max: usize) -> (Vec<Message>, bool) {
             Ok(())
         }
     }
-    let config = WebSocketConfig::default().max_message_size(Some(max)).max_frame_size(Some(max));
+    // Its limit of frames would count control frames too.
+    let config = WebSocketConfig::default().max_message_size(Some(max)).max_frame_size(None);
     let mut context = WebSocketContext::new(Role::Server, Some(config));
     let (mut wire, mut messages) = (Wire(bytes), Vec::new());
     loop {
@@ -243,7 +299,59 @@ fn any_frame() -> impl Strategy<Value = Vec<u8>> {
     (first, payload).prop_map(|(first, payload)| frame(first, &payload))
 }
 
+/// One frame of a stream of short ones, around the lengths where the header changes, with control
+/// frames anywhere; the mask is any.
+fn short_frame() -> impl Strategy<Value = Vec<u8>> {
+    let payload = prop_oneof![
+        4 => "\\PC{0,6}".prop_map(String::into_bytes),
+        1 => proptest::collection::vec(any::<u8>(), 0..8),
+        1 => (120usize..130).prop_map(|length| vec![b'x'; length]),
+    ];
+    let first = prop_oneof![
+        8 => Just(0x81u8), 6 => Just(0x82), 3 => Just(0x01), 2 => Just(0x02), 4 => Just(0x00),
+        6 => Just(0x80), 3 => Just(0x89), 3 => Just(0x8a),
+    ];
+    (first, payload, any::<[u8; 4]>()).prop_map(|(first, payload, mask)| {
+        let mut bytes = frame(first, &payload);
+        let start = bytes.len() - payload.len();
+        bytes[start - 4..start].copy_from_slice(&mask);
+        bytes[start..].copy_from_slice(&payload);
+        unmask(&mut bytes[start..], mask, 0);
+        bytes
+    })
+}
+
+/// Short frames in an order that is mostly right: fragments continue what has begun.
+fn short_frames() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let frames = proptest::collection::vec((short_frame(), 0..10), 1..30);
+    frames.prop_map(|mut frames| {
+        let mut is_inside = false;
+        for (frame, chance) in &mut frames {
+            let is_data = frame[0] & 0x08 == 0;
+            if is_data && *chance > 0 {
+                let opcode = if is_inside { 0 } else { 1 + frame[0] % 2 };
+                frame[0] = frame[0] & 0x80 | opcode;
+            }
+            is_inside = if is_data { frame[0] & 0x80 == 0 } else { is_inside };
+        }
+        frames.into_iter().map(|(frame, _)| frame).collect()
+    })
+}
+
 proptest! {
+    #[test]
+    fn short_messages_are_those_of_tungstenite_in_one_step_and_byte_by_byte(
+        frames in short_frames(), max in 0usize..140
+    ) {
+        let bytes = frames.concat();
+        let at_once = decode_pieces(max, [&bytes[..]]);
+        // A piece of one byte never holds a whole frame, so this is the long way.
+        prop_assert_eq!(&decode_pieces(max, bytes.chunks(1)), &at_once);
+        let (theirs, failed) = oracle(&bytes, max);
+        prop_assert_eq!(messages(&at_once), theirs);
+        prop_assert!(at_once.violation.is_some() || !failed, "tungstenite refused, we did not");
+    }
+
     #[test]
     fn the_same_messages_as_tungstenite(frames in proptest::collection::vec(any_frame(), 1..12)) {
         let bytes = frames.concat();

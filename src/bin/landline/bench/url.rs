@@ -1,0 +1,125 @@
+//! The address of the server under load, as it stands on the command line.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+
+/// What is spoken there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Ws,
+    Http,
+}
+
+impl Scheme {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// A URL that can be asked for; only its name is not looked up yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Url {
+    /// As it was written.
+    pub(crate) text: String,
+    /// Without brackets.
+    host: String,
+    port: u16,
+    /// Host and port as they stand in a request.
+    pub(crate) authority: String,
+    /// Path and query.
+    pub(crate) path: String,
+}
+
+impl Url {
+    /// Looks the host's name up.
+    ///
+    /// # Blocking
+    /// Until the resolver answers or gives up.
+    ///
+    /// # Errors
+    /// A sentence: the name is unknown.
+    pub(crate) fn resolve(&self) -> Result<Vec<SocketAddr>, String> {
+        let found = (self.host.as_str(), self.port).to_socket_addrs();
+        let unknown = |why: String| {
+            format!("cannot find the host {:?} ({why}); is its name spelt right?", self.host)
+        };
+        let addresses: Vec<SocketAddr> =
+            found.map_err(|error| unknown(error.to_string()))?.collect();
+        if addresses.is_empty() { Err(unknown("it has no address".into())) } else { Ok(addresses) }
+    }
+}
+
+/// Reads a URL of the scheme ws.
+pub(crate) fn ws_url(text: &str) -> Result<Url, String> {
+    url(text, Scheme::Ws)
+}
+
+/// Reads a URL of the scheme http.
+pub(crate) fn http_url(text: &str) -> Result<Url, String> {
+    url(text, Scheme::Http)
+}
+
+fn url(text: &str, scheme: Scheme) -> Result<Url, String> {
+    let wanted = format!("give a URL such as {}://127.0.0.1:8000/echo", scheme.name());
+    let (name, rest) = text.split_once("://").ok_or(&wanted)?;
+    if name.eq_ignore_ascii_case("wss") || name.eq_ignore_ascii_case("https") {
+        return Err("there is no TLS here: address the server behind the proxy itself".into());
+    }
+    if !name.eq_ignore_ascii_case(scheme.name()) {
+        return Err(wanted);
+    }
+    if rest.contains('#') || !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("a URL has no spaces, no # and only ASCII; write others as %20".into());
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let (host, port) = host_and_port(authority).ok_or(&wanted)?;
+    Ok(Url { text: text.to_owned(), host, port, authority: authority.to_owned(), path })
+}
+
+fn host_and_port(authority: &str) -> Option<(String, u16)> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, rest) = rest.split_once(']')?;
+            let port = if rest.is_empty() { "80" } else { rest.strip_prefix(':')? };
+            (host, port)
+        }
+        None => authority.rsplit_once(':').unwrap_or((authority, "80")),
+    };
+    let is_host = !host.is_empty() && !host.contains('@');
+    let port = port.parse().ok().filter(|port| *port > 0)?;
+    is_host.then(|| (host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_host_port_and_path() {
+        for (text, host, port, path) in [
+            ("ws://127.0.0.1:8000/echo?x=1", "127.0.0.1", 8000, "/echo?x=1"),
+            ("WS://a.example", "a.example", 80, "/"),
+            ("ws://[::1]:9/x", "::1", 9, "/x"),
+            ("ws://[::1]", "::1", 80, "/"),
+            ("ws://a?x", "a", 80, "/?x"),
+        ] {
+            let url = ws_url(text).unwrap();
+            assert_eq!((url.host.as_str(), url.port, url.path.as_str()), (host, port, path));
+        }
+        assert_eq!(http_url("http://a:1/").unwrap().authority, "a:1");
+    }
+
+    #[test]
+    fn what_is_no_url_is_told() {
+        for wrong in
+            ["", "a:1", "http://a", "ws://", "ws://a:x", "ws://a:0", "ws://u@a", "ws://a b"]
+        {
+            assert!(ws_url(wrong).is_err(), "{wrong}");
+        }
+        assert!(ws_url("wss://a").unwrap_err().contains("TLS"));
+        assert!(http_url("ws://a").unwrap_err().contains("http://"));
+    }
+}

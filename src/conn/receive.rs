@@ -10,12 +10,12 @@
 //! waited for, and no handler longer than the close deadline.
 //!
 //! # Buffers
-//! A read goes to 2 KiB of the reader's stack, so that an idle connection owns no buffer at all
-//! (4 KiB there would touch one more page of every stack: 16 instead of 12 KiB). A read that
-//! fills that is followed by reads into a buffer of 64 KiB, which all connections share and take
-//! in turns, given back at the first that does not fill it and ends with a whole frame. A large
-//! binary message is read straight into its own memory. Where messages are compressed, what of a
-//! read would pass the inbox's limit of bytes waits undecoded.
+//! A read goes to the reader's stack, so that an idle connection owns no buffer at all: to 512
+//! bytes as long as that has always been enough, which keeps the stack within two pages, and to
+//! 2 KiB from then on. A read that fills those is followed by reads into a buffer of 64 KiB, which
+//! all connections share and take in turns, given back at the first that does not fill it and ends
+//! with a whole frame. A large binary message is read straight into its own memory. Where messages
+//! are compressed, what of a read would pass the inbox's limit of bytes waits undecoded.
 
 use std::collections::VecDeque;
 use std::io;
@@ -34,7 +34,10 @@ use crate::ws::deflate::inflation::Inflation;
 use crate::ws::encoded::FrameKind;
 use crate::ws::frame::{Decoder, Event};
 
-/// The buffer on the reader's stack.
+/// The buffer on the stack of a reader that has never needed more.
+const TINY_READ: usize = 512;
+
+/// The buffer on the stack of the others.
 const SMALL_READ: usize = 2 * 1024;
 
 /// What a waiting message costs beside its payload.
@@ -70,6 +73,8 @@ pub(crate) struct Receive {
     inbox: VecDeque<Message>,
     inbox_bytes: usize,
     large: Option<Vec<u8>>,
+    /// A read has filled the tiny buffer, so it is no longer used.
+    is_past_tiny: bool,
     /// Received and not decoded, since the inbox is full: where messages are compressed, one read
     /// can hold a thousand times its size.
     undecoded: Vec<u8>,
@@ -97,6 +102,7 @@ impl Receive {
             inbox: VecDeque::new(),
             inbox_bytes: 0,
             large: None,
+            is_past_tiny: false,
             undecoded: Vec::new(),
             is_deaf: false,
             has_ended: false,
@@ -363,12 +369,30 @@ impl Receive {
         }
         if self.large.is_some() || self.decoder.due() > SMALL_READ as u64 {
             self.read_large(conn, stream, blocking)
-        } else {
+        } else if self.is_past_tiny {
             self.read_small(conn, stream, blocking)
+        } else {
+            self.read_tiny(conn, stream, blocking)
         }
     }
 
-    /// Reads to the stack of the caller.
+    /// Reads to a little of the stack.
+    fn read_tiny(
+        &mut self,
+        conn: &Connection,
+        stream: &Stream,
+        blocking: Blocking,
+    ) -> io::Result<Received> {
+        let mut buffer = [const { MaybeUninit::uninit() }; TINY_READ];
+        let (received, bytes) = stream.recv_uninit(&mut buffer, blocking)?;
+        self.is_past_tiny = bytes.len() == TINY_READ;
+        self.digest(conn, bytes);
+        Ok(received)
+    }
+
+    /// Reads to more of the stack.
+    // Inlined, its buffer would lie in the frame of every reader.
+    #[inline(never)]
     fn read_small(
         &mut self,
         conn: &Connection,
@@ -446,6 +470,10 @@ impl Receive {
                     return;
                 }
                 self.inbox_bytes += message.len() + MESSAGE_OVERHEAD;
+                if self.inbox.capacity() == 0 {
+                    // For most it never holds more than the one that is taken next.
+                    self.inbox.reserve_exact(1);
+                }
                 self.inbox.push_back(message);
             }
             Event::Ping if self.answers_last_ping => {

@@ -26,7 +26,7 @@ pub(super) struct Pending {
     stream: Arc<Stream>,
     early: Vec<u8>,
     /// The subprotocol that is chosen unless the handler chooses.
-    preferred: Option<String>,
+    preferred: Option<Box<str>>,
     /// How messages are compressed if the client wants it too.
     compression: Option<Deflate>,
     /// It will be answered as plain HTTP, whoever uses the socket meanwhile.
@@ -60,7 +60,7 @@ impl WebSocket {
         let compression = conn.shared.config.compression();
         let (preferred, is_turned_away) = (None, false);
         let pending = Pending { offer, stream, early, preferred, compression, is_turned_away };
-        let (is_open, pending) = (AtomicBool::new(false), Mutex::new(Some(pending)));
+        let (is_open, pending) = (AtomicBool::new(false), Mutex::new(Some(Box::new(pending))));
         Self { conn, is_open, pending, offered }
     }
 
@@ -68,7 +68,7 @@ impl WebSocket {
     pub(crate) fn prefer(&self, spoken: &[String]) {
         let chosen = spoken.iter().find(|name| self.offered.contains(name));
         if let (Some(name), Some(pending)) = (chosen, self.pending.lock().as_mut()) {
-            pending.preferred = Some(name.clone());
+            pending.preferred = Some(name.as_str().into());
         }
     }
 
@@ -126,7 +126,7 @@ impl WebSocket {
         let extension = waiting.extension();
         let answer = waiting.offer.answer(subprotocol, extension.as_deref(), headers)?;
         if let Some(pending) = pending.take() {
-            self.start(pending, answer, || ());
+            self.start(unboxed(pending), answer, || ());
         }
         Ok(())
     }
@@ -163,7 +163,7 @@ impl WebSocket {
         if let Some(waiting) = pending.take_if(|waiting| !waiting.is_turned_away) {
             let (preferred, extension) = (waiting.preferred.as_deref(), waiting.extension());
             let answer = waiting.offer.default_answer(preferred, extension.as_deref());
-            return self.start(waiting, answer, join);
+            return self.start(unboxed(waiting), answer, join);
         }
         drop(pending);
         if self.is_open.load(Ordering::Acquire) {
@@ -200,6 +200,12 @@ impl WebSocket {
     pub(crate) fn is_accepted(&self) -> bool {
         self.is_open.load(Ordering::Acquire)
     }
+}
+
+/// Gives the box back before the hub asks for memory of the same size.
+#[expect(clippy::boxed_local, reason = "the box is what this is about")]
+fn unboxed(pending: Box<Pending>) -> Pending {
+    *pending
 }
 
 fn turned_away() -> Error {

@@ -108,7 +108,7 @@ impl Connection {
         }
     }
 
-    /// The number that stands in the thread's name and in every log line.
+    /// The number that stands in every log line and in the system's name for the thread.
     pub(crate) fn id(&self) -> u64 {
         self.id
     }

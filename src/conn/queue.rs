@@ -53,6 +53,11 @@ impl SendQueue {
         self.entries.is_empty()
     }
 
+    /// Entries that are not sent whole.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// True if there is more than the handshake's answer.
     pub(crate) fn has_frames(&self) -> bool {
         self.entries.iter().any(|entry| !matches!(entry.kind, Kind::Answer))
@@ -75,6 +80,8 @@ impl SendQueue {
 
     /// Adds the handshake's answer.
     pub(crate) fn push_answer(&mut self, bytes: Bytes) {
+        // It is alone as a rule, and what the allocator keeps for later is kept for each thread.
+        self.entries.reserve_exact(1);
         self.push_entry(Entry { header: HeaderBytes::NONE, payload: bytes, kind: Kind::Answer }, 0);
     }
 

@@ -10,12 +10,12 @@
 //! waited for, and no handler longer than the close deadline.
 //!
 //! # Buffers
-//! A read goes to 2 KiB of the reader's stack, so that an idle connection owns no buffer at all
-//! (4 KiB there would touch one more page of every stack: 16 instead of 12 KiB). A read that
-//! fills that is followed by reads into a buffer of 64 KiB, which all connections share and take
-//! in turns, given back at the first that does not fill it and ends with a whole frame. A large
-//! binary message is read straight into its own memory. Where messages are compressed, what of a
-//! read would pass the inbox's limit of bytes waits undecoded.
+//! A read goes to the reader's stack, so that an idle connection owns no buffer at all: to 512
+//! bytes as long as that has always been enough, which keeps the stack within two pages, and to
+//! 2 KiB from then on. A read that fills those is followed by reads into a buffer of 64 KiB, which
+//! all connections share and take in turns, given back at the first that does not fill it and ends
+//! with a whole frame. A large binary message is read straight into its own memory. Where messages
+//! are compressed, what of a read would pass the inbox's limit of bytes waits undecoded.
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,6 +25,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::conn::connection::Connection;
 use crate::conn::mailbox::Mailbox;
+use crate::conn::waiting::{Until, Waiting};
 use crate::deadline::Deadline;
 use crate::net::stream::{Blocking, Received, Stream};
 use crate::ws::Message;
@@ -34,24 +35,14 @@ use crate::ws::deflate::inflation::Inflation;
 use crate::ws::encoded::FrameKind;
 use crate::ws::frame::{Decoder, Event};
 
-/// The buffer on the reader's stack.
+/// The buffer on the stack of a reader that has never needed more.
+const TINY_READ: usize = 512;
+
+/// The buffer on the stack of the others.
 const SMALL_READ: usize = 2 * 1024;
 
 /// What a waiting message costs beside its payload.
 pub(crate) const MESSAGE_OVERHEAD: usize = 64;
-
-/// How long a fill may wait for bytes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Until<'a> {
-    /// Take what is there.
-    Now,
-    /// Wait for bytes, the deadline, or the keeper ending the stream.
-    Deadline(Deadline),
-    /// Wait for bytes, a message of a group, the deadline, or the keeper ending the stream.
-    Either(&'a Mailbox, Deadline),
-    /// Wait for bytes or the keeper ending the stream.
-    Forever,
-}
 
 /// What the peer did to end the connection.
 #[derive(Debug)]
@@ -70,6 +61,8 @@ pub(crate) struct Receive {
     inbox: VecDeque<Message>,
     inbox_bytes: usize,
     large: Option<Vec<u8>>,
+    /// A read has filled the tiny buffer, so it is no longer used.
+    is_past_tiny: bool,
     /// Received and not decoded, since the inbox is full: where messages are compressed, one read
     /// can hold a thousand times its size.
     undecoded: Vec<u8>,
@@ -97,6 +90,7 @@ impl Receive {
             inbox: VecDeque::new(),
             inbox_bytes: 0,
             large: None,
+            is_past_tiny: false,
             undecoded: Vec::new(),
             is_deaf: false,
             has_ended: false,
@@ -363,12 +357,30 @@ impl Receive {
         }
         if self.large.is_some() || self.decoder.due() > SMALL_READ as u64 {
             self.read_large(conn, stream, blocking)
-        } else {
+        } else if self.is_past_tiny {
             self.read_small(conn, stream, blocking)
+        } else {
+            self.read_tiny(conn, stream, blocking)
         }
     }
 
-    /// Reads to the stack of the caller.
+    /// Reads to a little of the stack.
+    fn read_tiny(
+        &mut self,
+        conn: &Connection,
+        stream: &Stream,
+        blocking: Blocking,
+    ) -> io::Result<Received> {
+        let mut buffer = [const { MaybeUninit::uninit() }; TINY_READ];
+        let (received, bytes) = stream.recv_uninit(&mut buffer, blocking)?;
+        self.is_past_tiny = bytes.len() == TINY_READ;
+        self.digest(conn, bytes);
+        Ok(received)
+    }
+
+    /// Reads to more of the stack.
+    // Inlined, its buffer would lie in the frame of every reader.
+    #[inline(never)]
     fn read_small(
         &mut self,
         conn: &Connection,
@@ -408,16 +420,21 @@ impl Receive {
     fn digest(&mut self, conn: &Connection, bytes: &mut [u8]) {
         let mut input = bytes;
         while !self.is_deaf && !input.is_empty() {
-            match self.decoder.decode(&mut input) {
-                Ok(None) => break,
-                Ok(Some(event)) => {
-                    self.act(conn, event);
-                    if self.decoder.inflates() && self.is_stuffed(conn) {
-                        self.undecoded = input.to_vec();
-                        break;
-                    }
+            if let Some(small) = self.decoder.decode_small(&mut input) {
+                match small {
+                    Ok(message) => self.keep(conn, message),
+                    Err(violation) => self.refuse(conn, violation),
                 }
-                Err(violation) => self.refuse(conn, violation),
+            } else {
+                match self.decoder.decode(&mut input) {
+                    Ok(None) => break,
+                    Ok(Some(event)) => self.act(conn, event),
+                    Err(violation) => self.refuse(conn, violation),
+                }
+            }
+            if self.decoder.inflates() && self.is_stuffed(conn) {
+                self.undecoded = input.to_vec();
+                break;
             }
         }
     }
@@ -440,14 +457,7 @@ impl Receive {
 
     fn act(&mut self, conn: &Connection, event: Event) {
         match event {
-            Event::Message(message) => {
-                self.messages_received += 1;
-                if is_closing(conn) {
-                    return;
-                }
-                self.inbox_bytes += message.len() + MESSAGE_OVERHEAD;
-                self.inbox.push_back(message);
-            }
+            Event::Message(message) => self.keep(conn, message),
             Event::Ping if self.answers_last_ping => {
                 self.last_ping = Some(self.decoder.control_payload().to_vec());
             }
@@ -458,6 +468,21 @@ impl Receive {
                 self.end_with(conn, Ending::Closed(frame));
             }
         }
+    }
+
+    /// Adds a message to the inbox.
+    #[inline]
+    fn keep(&mut self, conn: &Connection, message: Message) {
+        self.messages_received += 1;
+        if is_closing(conn) {
+            return;
+        }
+        self.inbox_bytes += message.len() + MESSAGE_OVERHEAD;
+        if self.inbox.capacity() == 0 {
+            // For most it never holds more than the one that is taken next.
+            self.inbox.reserve_exact(1);
+        }
+        self.inbox.push_back(message);
     }
 
     fn refuse(&mut self, conn: &Connection, violation: Violation) {
@@ -471,20 +496,4 @@ impl Receive {
 /// so that a full inbox cannot hide the peer's answer.
 fn is_closing(conn: &Connection) -> bool {
     conn.record.is_closing()
-}
-
-/// Tells other threads that the receive lock is held by somebody who waits for the peer.
-struct Waiting<'a>(&'a Connection);
-
-impl<'a> Waiting<'a> {
-    fn new(conn: &'a Connection) -> Self {
-        conn.record.mark_waiting();
-        Self(conn)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.record.mark_back(self.0.shared.clock.coarse());
-    }
 }

@@ -51,6 +51,22 @@ impl End {
     }
 }
 
+/// Queued frames for which a small frame of the stack will do. It is what a handshake and most
+/// answers take, and a connection that never needed more holds no more of its stack.
+const FEW: usize = 4;
+
+/// One call to the kernel for the front of a queue, of as many slices as there is room for.
+#[inline(never)]
+fn send_some<const SLICES: usize>(stream: &Stream, queue: &SendQueue) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let mut count = 0;
+    for (slot, slice) in slices.iter_mut().zip(queue.slices()) {
+        *slot = slice;
+        count += 1;
+    }
+    stream.send_slices(&slices[..count], Blocking::Never)
+}
+
 impl SendState {
     /// The reason why no data may be sent any more.
     #[inline]
@@ -75,13 +91,12 @@ impl SendState {
     pub(super) fn flush(&mut self) -> io::Result<()> {
         let Some(stream) = self.stream.clone() else { return Ok(()) };
         while !self.queue.is_empty() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let mut count = 0;
-            for (slot, slice) in slices.iter_mut().zip(self.queue.slices()) {
-                *slot = slice;
-                count += 1;
-            }
-            match stream.send_slices(&slices[..count], Blocking::Never) {
+            let sent = if self.queue.len() <= FEW {
+                send_some::<{ 2 * FEW }>(&stream, &self.queue)
+            } else {
+                send_some::<MAX_SLICES>(&stream, &self.queue)
+            };
+            match sent {
                 Ok(sent) => self.queue.advance(sent),
                 Err(error) if error.kind() == IoErrorKind::WouldBlock => return Ok(()),
                 Err(error) => {

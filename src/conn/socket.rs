@@ -8,9 +8,10 @@ use std::time::Duration;
 use crate::conn::accept::Pending;
 use crate::conn::connection::Connection;
 use crate::conn::outbox::Patience;
-use crate::conn::receive::{Receive, Until};
+use crate::conn::receive::Receive;
 use crate::conn::send_state::End;
 use crate::conn::sender::Sender;
+use crate::conn::waiting::Until;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -50,7 +51,7 @@ pub struct WebSocket {
     /// True once the 101 is on its way.
     pub(super) is_open: AtomicBool,
     /// What the handshake needs; gone once it is answered.
-    pub(super) pending: Mutex<Option<Pending>>,
+    pub(super) pending: Mutex<Option<Box<Pending>>>,
     pub(super) offered: Vec<String>,
 }
 
@@ -309,7 +310,7 @@ impl WebSocket {
         self.conn.outbox.queued_bytes() > 0
     }
 
-    /// The number of this connection, as in the thread's name and the log.
+    /// The number of this connection, as in the log and in the system's name for its thread.
     pub fn conn_id(&self) -> u64 {
         self.conn.id()
     }

@@ -1,7 +1,7 @@
 //! Finds the end of a request head in a growing buffer, then checks and decodes it.
 //!
 //! ```text
-//! received bytes ─► HeadParser: lines, limits, control bytes ─► httparse: grammar
+//! received bytes ─► HeadParser: lines, limits, control bytes ─► Found: httparse, grammar
 //!                   (each byte looked at once)                       │
 //!                       RequestHead ◄─ target, host, framing, expectation
 //! ```
@@ -29,7 +29,7 @@ use crate::config::Config;
 const LEADING_LINES: usize = 2;
 
 /// Header lines for which there is room on the stack.
-const USUAL_LINES: usize = 16;
+const USUAL_LINES: usize = 8;
 
 /// No setting lifts the limit of a head above this, since positions in it are kept in 32 bits.
 const MAX_HEAD_BYTES: usize = 1 << 30;
@@ -50,23 +50,54 @@ pub(crate) struct HeadParser {
     scanned: usize,
 }
 
+/// Where a head that is complete lies in its buffer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    start: usize,
+    /// How many bytes it takes, leading empty lines included.
+    pub(crate) end: usize,
+    /// Header lines.
+    lines: usize,
+}
+
+impl Found {
+    /// Parses the head, which lies at the start of the buffer it was found in.
+    ///
+    /// # Errors
+    /// What can only be said of a whole head: most are 400. Every refusal closes.
+    pub(crate) fn parse(self, buffer: &[u8]) -> Result<RequestHead, Refusal> {
+        read_head(&buffer[self.start..self.end], self.lines)
+    }
+}
+
 impl HeadParser {
-    /// Parses the head at the start of `buffer`: the head and how many bytes it took, leading
-    /// empty lines included, or `None` if it is not complete yet.
+    /// Looks for a whole head at the start of `buffer`; `None` if it is not complete yet.
     ///
     /// # Errors
     /// As soon as the bytes that are there cannot become a valid head: 414, 431 and control
-    /// bytes at once, the version at the end of the request line, everything else at the end of
-    /// the head. Every refusal closes.
+    /// bytes at once, the version at the end of the request line. Every refusal closes.
+    pub(crate) fn find(
+        &mut self,
+        buffer: &[u8],
+        config: &Config,
+    ) -> Result<Option<Found>, Refusal> {
+        let Some(end) = self.find_end(buffer, config)? else { return Ok(None) };
+        let done = std::mem::take(self);
+        Ok(Some(Found { start: done.start, end, lines: done.lines - 1 }))
+    }
+
+    /// Finds a head and parses it: the head and how many bytes it took.
+    ///
+    /// # Errors
+    /// Those of both.
+    #[cfg(any(test, feature = "internals"))]
     pub(crate) fn parse(
         &mut self,
         buffer: &[u8],
         config: &Config,
     ) -> Result<Option<(RequestHead, usize)>, Refusal> {
-        let Some(end) = self.find_end(buffer, config)? else { return Ok(None) };
-        let done = std::mem::take(self);
-        let head = read_head(&buffer[done.start..end], done.lines - 1)?;
-        Ok(Some((head, end)))
+        let Some(found) = self.find(buffer, config)? else { return Ok(None) };
+        Ok(Some((found.parse(buffer)?, found.end)))
     }
 
     /// True if at least one byte of a head is there; the forgiven empty lines before it do not
@@ -148,7 +179,15 @@ fn check_version(line: &[u8]) -> Result<(), Refusal> {
 
 /// Parses a whole head with this many header lines.
 fn read_head(text: &[u8], lines: usize) -> Result<RequestHead, Refusal> {
-    // What is more than usual is on the heap: the stack of a connection is small.
+    let (method, target, version, headers) = take_apart(text, lines)?;
+    check_head(method, target, version, headers)
+}
+
+/// The method, the target, the version and the fields of a head.
+// A function of its own so that the room for the lines is given back before the checks: the stack
+// of a connection is small.
+#[inline(never)]
+fn take_apart(text: &[u8], lines: usize) -> Result<(&str, &str, Version, Headers), Refusal> {
     let (mut usual, mut more);
     let storage = if lines <= USUAL_LINES {
         usual = [const { MaybeUninit::uninit() }; USUAL_LINES];
@@ -172,7 +211,7 @@ fn read_head(text: &[u8], lines: usize) -> Result<RequestHead, Refusal> {
     }
     let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
     let headers = Headers::from_fields(parsed.headers.iter().map(|line| (line.name, line.value)));
-    check_head(method, target, version, headers)
+    Ok((method, target, version, headers))
 }
 
 /// What httparse refuses, in words for the peer.
@@ -187,6 +226,7 @@ fn describe(error: httparse::Error) -> &'static str {
 }
 
 /// The checks that need more than one line.
+#[inline(never)]
 fn check_head(
     method: &str,
     target: &str,

@@ -50,7 +50,7 @@ impl<'a> Context<'a> {
         self.ws
     }
 
-    /// The number of the connection, as in the thread's name and the log.
+    /// The number of the connection, as in the log and in the system's name for its thread.
     pub fn conn_id(&self) -> u64 {
         self.ws.conn_id()
     }

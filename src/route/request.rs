@@ -17,8 +17,13 @@ use crate::hub::Hub;
 use crate::route::pattern::Params;
 use crate::ws::Origins;
 
-/// Where the body of a request comes from when a handler asks for it.
-pub(crate) trait BodySource: Send + Sync {
+/// The connection of a request: who is at its other end, and where the body comes from when a
+/// handler asks for it.
+pub(crate) trait Source: Send + Sync {
+    fn peer(&self) -> SocketAddr;
+
+    fn conn_id(&self) -> u64;
+
     /// Receives the whole body; called once.
     fn read_body(&self) -> Result<Vec<u8>, Refusal>;
 }
@@ -34,11 +39,10 @@ pub(crate) trait BodySource: Send + Sync {
 pub struct Request {
     head: RequestHead,
     params: Params,
-    peer: SocketAddr,
-    conn_id: u64,
-    source: Arc<dyn BodySource>,
-    body: OnceLock<Result<Vec<u8>, Refusal>>,
-    form: OnceLock<Result<Pairs, Refusal>>,
+    source: Arc<dyn Source>,
+    // Boxed: a WebSocket keeps its request and has neither.
+    body: OnceLock<Box<Result<Vec<u8>, Refusal>>>,
+    form: OnceLock<Box<Result<Pairs, Refusal>>>,
     websocket: Option<WebSocket>,
     surroundings: Arc<Surroundings>,
 }
@@ -56,16 +60,12 @@ pub(crate) struct Surroundings {
 impl Request {
     pub(crate) fn new(
         head: RequestHead,
-        peer: SocketAddr,
-        conn_id: u64,
-        source: Arc<dyn BodySource>,
+        source: Arc<dyn Source>,
         surroundings: Arc<Surroundings>,
     ) -> Self {
         Self {
             head,
             params: Params::default(),
-            peer,
-            conn_id,
             source,
             body: OnceLock::new(),
             form: OnceLock::new(),
@@ -138,12 +138,12 @@ impl Request {
 
     /// The address of the other end of the connection.
     pub fn peer(&self) -> SocketAddr {
-        self.peer
+        self.source.peer()
     }
 
-    /// The number of the connection, as in the thread's name and the log.
+    /// The number of the connection, as in the log and in the system's name for its thread.
     pub fn conn_id(&self) -> u64 {
-        self.conn_id
+        self.source.conn_id()
     }
 
     /// The whole body; empty if there is none.
@@ -161,8 +161,7 @@ impl Request {
     /// - `Timeout`: it did not come in time (408).
     /// - `Protocol`: it is malformed or was cut off (400).
     pub fn body(&self) -> Result<&[u8]> {
-        let body = self.body.get_or_init(|| self.source.read_body());
-        body.as_deref().map_err(|refusal| Error::from(refusal.clone()))
+        self.read_body().map_err(|refusal| Error::from(refusal.clone()))
     }
 
     /// The first value of a field of a form body (`application/x-www-form-urlencoded`).
@@ -173,8 +172,7 @@ impl Request {
     /// # Errors
     /// As [`body`](Self::body); `Protocol` also if the body is no form or not decodable (400).
     pub fn form(&self, name: &str) -> Result<Option<&str>> {
-        let form = self.form.get_or_init(|| self.read_form());
-        match form {
+        match &**self.form.get_or_init(|| Box::new(self.read_form())) {
             Ok(pairs) => Ok(pairs.get(name)),
             Err(refusal) => Err(Error::from(refusal.clone())),
         }
@@ -186,9 +184,11 @@ impl Request {
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(Refusal::bad_request("The body is not a form."));
         }
-        let body = self.body.get_or_init(|| self.source.read_body());
-        let body = body.as_deref().map_err(Refusal::clone)?;
-        Pairs::parse(body)
+        Pairs::parse(self.read_body().map_err(Refusal::clone)?)
+    }
+
+    fn read_body(&self) -> Result<&[u8], &Refusal> {
+        self.body.get_or_init(|| Box::new(self.source.read_body())).as_deref()
     }
 
     /// The body read as JSON.
@@ -252,8 +252,8 @@ impl Request {
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
-            .field("conn_id", &self.conn_id)
-            .field("peer", &self.peer)
+            .field("conn_id", &self.conn_id())
+            .field("peer", &self.peer())
             .field("head", &self.head)
             .field("params", &self.params)
             .finish_non_exhaustive()

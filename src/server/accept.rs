@@ -88,14 +88,14 @@ fn admit(
             return refuse(app, stream);
         }
     };
-    let arrival = Arrival {
+    let arrival = Box::new(Arrival {
         app: Arc::clone(app),
         stream: Arc::clone(&stream),
         id: Stats::next_id(),
         is_loopback,
         _place: place,
         _alive: alive.clone(),
-    };
+    });
     let Err(arrival) = app.spares.hand(arrival) else { return };
     let spares = Arc::clone(&app.spares);
     let spawned = thread::Builder::new()
@@ -111,15 +111,22 @@ fn admit(
 /// The life of a thread: one connection after the other.
 ///
 /// Between them it holds nothing of the server but its seat.
-fn serve_all(first: Arrival, spares: &SpareThreads<Arrival>) {
+#[inline(never)]
+fn serve_all(first: Box<Arrival>, spares: &SpareThreads<Box<Arrival>>) {
     let seat = Arc::default();
     let mut next = Some(first);
     while let Some(arrival) = next {
-        rename(&format!("conn-{}", arrival.id));
+        call_it(arrival.id);
         serve(arrival);
-        rename("spare");
+        rename(format_args!("spare"));
         next = spares.next(&seat);
     }
+}
+
+/// Names the thread by its connection.
+#[inline(never)]
+fn call_it(id: u64) {
+    rename(format_args!("conn-{id}"));
 }
 
 /// Answers 503 without a thread; the keeper lets the client read it.

@@ -21,5 +21,5 @@ pub(crate) struct App {
     pub(crate) shared: Arc<Shared>,
     pub(crate) keeper: Keeper,
     pub(crate) stats: Arc<Stats>,
-    pub(crate) spares: Arc<SpareThreads<Arrival>>,
+    pub(crate) spares: Arc<SpareThreads<Box<Arrival>>>,
 }

@@ -8,7 +8,7 @@
 //! Sending blocks only for what the kernel does not take at once; the keeper cuts it.
 
 use std::io;
-use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,18 +18,17 @@ use crate::deadline::Deadline;
 use crate::http::Response;
 use crate::http::body::BodyDecoder;
 use crate::http::encode::{CONTINUE, How, encode};
-use crate::http::parse::HeadParser;
+use crate::http::parse::{Found, HeadParser};
 use crate::http::refusal::Refusal;
 use crate::http::request::{RequestHead, Version};
 use crate::net::stream::{Blocking, Received, Stream};
-use crate::route::request::BodySource;
+use crate::route::request::Source;
 use crate::sync::Mutex;
 
 /// Bytes asked of the kernel at a time once a request has begun.
 const READ_BYTES: usize = 4 * 1024;
 
-/// Bytes asked of the kernel for the beginning of a request. They come to the stack, so that an
-/// idle connection owns no buffer, and stay within the pages that a WebSocket needs there.
+/// Bytes asked of the kernel for the beginning of a request, and the memory of an idle connection.
 const FIRST_BYTES: usize = 2 * 1024;
 
 /// Bytes of a response that have to go out within one send deadline.
@@ -50,7 +49,7 @@ pub(crate) struct HttpIo {
 #[derive(Debug, Default)]
 struct Inbound {
     buffer: Vec<u8>,
-    body: Option<Body>,
+    body: Option<Box<Body>>,
 }
 
 /// A body that has been announced and not been read whole.
@@ -86,9 +85,21 @@ impl HttpIo {
     /// # Blocking
     /// Until the head has come or its deadline passes.
     pub(crate) fn read_head(&self, idle: Idle) -> Result<RequestHead, NoHead> {
-        let config = &self.conn.shared.config;
         let mut inbound = self.inbound.lock();
-        let buffer = &mut inbound.buffer;
+        let found = self.await_whole_head(&mut inbound.buffer, idle)?;
+        let head = found.parse(&inbound.buffer).map_err(NoHead::Refused)?;
+        inbound.buffer.drain(..found.end);
+        Ok(head)
+    }
+
+    /// Waits until a head is in the buffer whole.
+    ///
+    /// # Blocking
+    /// Until then or its deadline.
+    // Apart from the parsing, so that the stack holds only one of them at a time.
+    #[inline(never)]
+    fn await_whole_head(&self, buffer: &mut Vec<u8>, idle: Idle) -> Result<Found, NoHead> {
+        let config = &self.conn.shared.config;
         let mut parser = HeadParser::default();
         // The time of the first head begins with the connection.
         let mut deadline = match idle {
@@ -100,9 +111,8 @@ impl HttpIo {
         }
         self.conn.record.set_phase(Phase::Busy);
         loop {
-            if let Some((head, used)) = parser.parse(buffer, config).map_err(NoHead::Refused)? {
-                buffer.drain(..used);
-                return Ok(head);
+            if let Some(found) = parser.find(buffer, config).map_err(NoHead::Refused)? {
+                return Ok(found);
             }
             let deadline = *deadline.get_or_insert_with(|| Deadline::after(config.head_timeout()));
             self.receive(buffer, deadline).map_err(|end| match end {
@@ -116,7 +126,6 @@ impl HttpIo {
     ///
     /// # Blocking
     /// Until then, or until the keeper or the peer ends the connection.
-    // Inlined, its buffer would lie in a frame below that of the handler.
     #[inline(never)]
     fn await_head(
         &self,
@@ -129,13 +138,11 @@ impl HttpIo {
         }
         self.conn.record.begin_idle(idle);
         while !parser.started(buffer) {
-            let mut room = [const { MaybeUninit::uninit() }; FIRST_BYTES];
-            let (received, bytes) =
-                self.stream.recv_uninit(&mut room, Blocking::Wait).map_err(|_| NoHead::Gone)?;
-            if received == Received::End {
-                return Err(NoHead::Gone);
+            buffer.reserve(FIRST_BYTES);
+            match self.stream.recv_into(buffer, Blocking::Wait) {
+                Ok(Received::Bytes(_) | Received::Nothing) => {}
+                Ok(Received::End) | Err(_) => return Err(NoHead::Gone),
             }
-            buffer.extend_from_slice(bytes);
         }
         self.conn.record.end_idle();
         Ok(())
@@ -149,7 +156,7 @@ impl HttpIo {
         let decoder = BodyDecoder::new(head.framing(), &self.conn.shared.config)?;
         let mut inbound = self.inbound.lock();
         let awaits_continue = head.expects_continue();
-        inbound.body = (!decoder.is_done()).then_some(Body { decoder, awaits_continue });
+        inbound.body = (!decoder.is_done()).then(|| Box::new(Body { decoder, awaits_continue }));
         Ok(())
     }
 
@@ -223,6 +230,7 @@ impl HttpIo {
 
     /// Receives more. What is there counts, however late this thread gets to run; but bytes that
     /// drip win no time, since the next call fails.
+    #[inline(never)]
     fn receive(&self, buffer: &mut Vec<u8>, deadline: Deadline) -> Result<(), End> {
         buffer.reserve(READ_BYTES);
         while !deadline.is_past() {
@@ -266,7 +274,15 @@ impl HttpIo {
     }
 }
 
-impl BodySource for HttpIo {
+impl Source for HttpIo {
+    fn peer(&self) -> SocketAddr {
+        self.conn.peer()
+    }
+
+    fn conn_id(&self) -> u64 {
+        self.conn.id()
+    }
+
     fn read_body(&self) -> Result<Vec<u8>, Refusal> {
         let mut inbound = self.inbound.lock();
         let Inbound { buffer, body } = &mut *inbound;

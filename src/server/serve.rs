@@ -1,5 +1,6 @@
 //! The life of one connection, on its own thread: head, route, handler, answer, and again.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::http::request::{RequestHead, Version};
 use crate::http::{Method, Response};
 use crate::net::stream::Stream;
 use crate::route::handler::{FAILED, TOO_SLOW, is_too_slow, panic_text};
-use crate::route::request::{BodySource, Request};
+use crate::route::request::{Request, Source};
 use crate::route::router::Route;
 use crate::server::access_log::Line;
 use crate::server::app::App;
@@ -47,13 +48,11 @@ enum Next {
 }
 
 /// Serves a connection until it ends.
-pub(crate) fn serve(arrival: Arrival) {
-    let shared = Arc::clone(&arrival.app.shared);
-    let conn = Arc::new(Connection::new(arrival.id, Arc::clone(&arrival.stream), shared));
-    let _release = Release(Arc::clone(&conn));
-    arrival.app.keeper.add(Arc::clone(&conn));
-    let io = Arc::new(HttpIo::new(Arc::clone(&conn), Arc::clone(&arrival.stream)));
-    let session = Session { arrival, conn, io };
+#[inline(never)]
+pub(crate) fn serve(arrival: Box<Arrival>) {
+    let session = Session::begin(arrival);
+    let _release = Release(Arc::clone(&session.conn));
+    session.arrival.app.keeper.add(Arc::clone(&session.conn));
     let mut idle = Idle::First;
     loop {
         match session.next_request(idle) {
@@ -74,14 +73,27 @@ impl Drop for Release {
 }
 
 struct Session {
-    arrival: Arrival,
+    arrival: Box<Arrival>,
     conn: Arc<Connection>,
     io: Arc<HttpIo>,
 }
 
+/// A request on its way to its handler: on the heap, because a WebSocket keeps it, and the stack of
+/// a connection is to end within two pages.
+struct Received {
+    request: Request,
+    how: How,
+    line: Option<Line>,
+}
+
+/// The line of the access log that is due, and of what it speaks.
+type Noted<'a> = Option<(Line, &'a RequestHead)>;
+
 /// What a handler came to.
 enum Outcome {
     Answer(Response),
+    /// The request was not for a handler, or the handler passed a refusal on.
+    Refused(Refusal),
     /// The handler passed on that its client took too little of what was sent.
     TooSlow,
     Failed,
@@ -89,44 +101,81 @@ enum Outcome {
 }
 
 impl Session {
+    #[inline(never)]
+    fn begin(arrival: Box<Arrival>) -> Self {
+        let shared = Arc::clone(&arrival.app.shared);
+        let conn = Arc::new(Connection::new(arrival.id, Arc::clone(&arrival.stream), shared));
+        let io = Arc::new(HttpIo::new(Arc::clone(&conn), Arc::clone(&arrival.stream)));
+        Self { arrival, conn, io }
+    }
+
     /// Receives one request and answers it.
+    ///
+    /// This is the frame below that of a handler, which may stay for hours: what is needed before
+    /// and after it has functions of its own.
     fn next_request(&self, idle: Idle) -> Next {
+        let mut received = match self.receive(idle) {
+            Ok(received) => received,
+            Err(next) => return next,
+        };
+        let outcome = match self.prepare(&mut received.request) {
+            Ok(Some(route)) => self.call(route, &received.request),
+            Ok(None) => Outcome::Answer(Response::empty(204)),
+            Err(refusal) => Outcome::Refused(refusal),
+        };
+        self.conclude(&received, outcome)
+    }
+
+    /// Receives a request, or says what comes instead.
+    #[inline(never)]
+    fn receive(&self, idle: Idle) -> Result<Box<Received>, Next> {
         self.conn.record.set_phase(Phase::Idle);
         if self.arrival.app.stats.is_stopping() {
-            return Next::Close;
+            return Err(Next::Close);
         }
         let head = match self.io.read_head(idle) {
             Ok(head) => head,
-            Err(NoHead::Gone) => return Next::Close,
-            Err(NoHead::Refused(refusal)) => return self.refuse_head(refusal),
+            Err(NoHead::Gone) => return Err(Next::Close),
+            Err(NoHead::Refused(refusal)) => return Err(self.refuse_head(refusal)),
         };
         let how = How {
             version: head.version(),
             head_only: *head.method() == Method::Head,
             keep_alive: head.keeps_alive(),
         };
-        let line = Line::start(head.method().as_str(), head.target());
-        let mut request = self.request(head);
-        let outcome = match self.dispatch(&mut request) {
-            Ok(outcome) => outcome,
-            Err(refusal) => Outcome::Answer(self.worded(&request, refusal)),
-        };
+        Ok(self.received(head, how))
+    }
+
+    #[inline(never)]
+    fn received(&self, head: RequestHead, how: How) -> Box<Received> {
+        let source = Arc::clone(&self.io) as Arc<dyn Source>;
+        let surroundings = Arc::clone(&self.arrival.app.surroundings);
+        let request = Request::new(head, source, surroundings);
+        Box::new(Received { request, how, line: Line::start() })
+    }
+
+    /// Ends what a handler, or a refusal, leaves.
+    #[inline(never)]
+    fn conclude(&self, received: &Received, outcome: Outcome) -> Next {
+        let Received { request, how, line } = received;
+        let line = line.map(|line| (line, request.head()));
         if let Some(ws) = request.websocket() {
             // A handler that never used its socket and says that the session is over has had one.
             let is_over = ws.is_accepted()
                 || (outcome.is_session_over() && ws.accept_with(None, &[]).is_ok());
             if is_over {
-                self.end_websocket(ws, &outcome, line.as_ref());
+                self.end_websocket(ws, &outcome, line);
                 return Next::Close;
             }
             self.io.put_back(ws.decline().unwrap_or_default());
         }
         let response = match outcome {
             Outcome::Answer(response) => response,
-            Outcome::Failed | Outcome::TooSlow => self.worded(&request, Refusal::internal()),
-            Outcome::Panicked => self.worded(&request, Refusal::internal().and_close()),
+            Outcome::Refused(refusal) => self.worded(request, refusal),
+            Outcome::Failed | Outcome::TooSlow => self.worded(request, Refusal::internal()),
+            Outcome::Panicked => self.worded(request, Refusal::internal().and_close()),
         };
-        self.answer(response, how, line.as_ref())
+        self.answer(response, *how, line)
     }
 
     /// A refusal in the form that the clients of its route read.
@@ -137,36 +186,37 @@ impl Session {
         }
     }
 
-    fn request(&self, head: RequestHead) -> Request {
-        let source = Arc::clone(&self.io) as Arc<dyn BodySource>;
-        let app = &self.arrival.app;
-        let surroundings = Arc::clone(&app.surroundings);
-        Request::new(head, self.conn.peer(), self.conn.id(), source, surroundings)
-    }
-
-    /// Finds the route and calls its handler.
-    fn dispatch(&self, request: &mut Request) -> Result<Outcome, Refusal> {
+    /// Checks a request and finds its route; `None` if it is answered without one.
+    #[inline(never)]
+    fn prepare(&self, request: &mut Request) -> Result<Option<&Route>, Refusal> {
         let app = &self.arrival.app;
         self.io.expect_body(request.head())?;
         app.hosts.check(request.head().host(), self.arrival.is_loopback)?;
         request.head().check_query()?;
         if request.path() == "*" {
             // `OPTIONS *` asks whether the server is there (RFC 9110 9.3.7).
-            return Ok(Outcome::Answer(Response::empty(204)));
+            return Ok(None);
         }
         let (route, params) = app.router.find(request.path())?;
         request.set_params(params);
         self.prepare_websocket(route, request)?;
-        let request = &*request;
+        Ok(Some(route))
+    }
+
+    /// Calls a handler.
+    fn call(&self, route: &Route, request: &Request) -> Outcome {
         match catch_unwind(AssertUnwindSafe(|| route.handler().call(request))) {
-            Ok(Ok(response)) => Ok(Outcome::Answer(response)),
+            Ok(Ok(response)) => Outcome::Answer(response),
             Ok(Err(error)) => self.failure(error),
-            Err(panic) => {
-                let (id, peer) = (self.conn.id(), self.conn.peer());
-                log::error!("conn-{id} {peer}: the handler panicked: {}", panic_text(&*panic));
-                Ok(Outcome::Panicked)
-            }
+            Err(panic) => self.panicked(&*panic),
         }
+    }
+
+    #[inline(never)]
+    fn panicked(&self, panic: &(dyn Any + Send)) -> Outcome {
+        let (id, peer) = (self.conn.id(), self.conn.peer());
+        log::error!("conn-{id} {peer}: the handler panicked: {}", panic_text(panic));
+        Outcome::Panicked
     }
 
     /// Gives the request its socket, if it is a handshake that this route and its rules accept.
@@ -191,25 +241,27 @@ impl Session {
     }
 
     /// Sorts a handler's error: a refusal it passed on, the end of its connection, or a failure.
-    fn failure(&self, mut error: Error) -> Result<Outcome, Refusal> {
+    #[inline(never)]
+    fn failure(&self, mut error: Error) -> Outcome {
         if let Some(refusal) = error.take_returned::<Refusal>() {
-            return Err(refusal);
+            return Outcome::Refused(refusal);
         }
         let (id, peer, why) = (self.conn.id(), self.conn.peer(), error.chain());
         if is_too_slow(&error) {
             log::info!("conn-{id} {peer}: {why}");
             self.conn.shared.slow_clients.fetch_add(1, Ordering::Relaxed);
-            return Ok(Outcome::TooSlow);
+            return Outcome::TooSlow;
         }
         if error.is_closed() {
             log::debug!("conn-{id} {peer}: the handler ended with its connection: {why}");
         } else {
             log::error!("conn-{id} {peer}: the handler failed: {why}");
         }
-        Ok(Outcome::Failed)
+        Outcome::Failed
     }
 
-    fn end_websocket(&self, ws: &WebSocket, outcome: &Outcome, line: Option<&Line>) {
+    #[inline(never)]
+    fn end_websocket(&self, ws: &WebSocket, outcome: &Outcome, line: Noted<'_>) {
         let (code, reason) = match outcome {
             Outcome::Answer(response) => {
                 if !response.is_closed_marker() {
@@ -218,16 +270,22 @@ impl Session {
                 }
                 (close_code::NORMAL, "")
             }
+            Outcome::Refused(refusal) => {
+                let status = refusal.status();
+                log::warn!("conn-{}: HTTP {status} after the 101 is dropped", self.conn.id());
+                (close_code::NORMAL, "")
+            }
             Outcome::TooSlow => TOO_SLOW,
             Outcome::Failed | Outcome::Panicked => FAILED,
         };
         let summary = ws.finish(code, reason);
-        if let Some(line) = line {
-            line.websocket_over(&self.conn, &summary);
+        if let Some((line, head)) = line {
+            line.websocket_over(&self.conn, head, &summary);
         }
     }
 
-    fn answer(&self, mut response: Response, how: How, line: Option<&Line>) -> Next {
+    #[inline(never)]
+    fn answer(&self, mut response: Response, how: How, line: Noted<'_>) -> Next {
         if response.is_closed_marker() {
             log::error!("conn-{}: the end of a WebSocket answers no request", self.conn.id());
             response = Refusal::internal().into_response();
@@ -239,8 +297,8 @@ impl Session {
         let can_go_on = self.io.skip_body() && !self.arrival.app.stats.is_stopping();
         let how = How { keep_alive: how.keep_alive && can_go_on, ..how };
         let next = self.send(response, &how);
-        if let Some(line) = line {
-            line.answered(&self.conn, status);
+        if let Some((line, head)) = line {
+            line.answered(&self.conn, head, status);
         }
         next
     }
@@ -261,6 +319,7 @@ impl Session {
     }
 
     /// Answers a head that was not understood.
+    #[inline(never)]
     fn refuse_head(&self, refusal: Refusal) -> Next {
         let status = refusal.status();
         log::info!(

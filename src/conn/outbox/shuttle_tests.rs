@@ -201,8 +201,9 @@ impl Scene {
             let mut payload = vec![name; one_of(LENGTHS)];
             payload[1] = taken;
             let message = Message::from(payload.clone());
-            let patience = one_of([Patience::Reply, Patience::Wait, Patience::Refuse]);
-            self.conn.record.set_more(thread_rng().r#gen());
+            let reply = Patience::Reply;
+            let patience = one_of([reply, reply, Patience::Wait, Patience::Refuse]);
+            self.conn.record.set_more(thread_rng().gen_bool(0.8));
             let Err(error) = self.conn.send_message(message, patience) else {
                 taken += 1;
                 continue;
@@ -263,9 +264,14 @@ impl Scene {
                 }
             }
             if rounds.begin(holders) {
-                rounds.make(holders, |_, seen| self.conn.look_at_hold(seen));
+                // A round may be long in coming.
+                if thread_rng().gen_bool(0.1) {
+                    rounds.make(holders, |_, seen| self.conn.look_at_hold(seen));
+                }
             }
-            if thread_rng().gen_bool(0.05) {
+            // A ping would send what is held, as it should be sent without.
+            let is_done = self.senders_are_done.load(Ordering::SeqCst);
+            if !is_done && thread_rng().gen_bool(0.05) {
                 self.conn.send_control(FrameKind::Ping, b"ping");
             }
             yield_now();

@@ -142,29 +142,28 @@ impl Connection {
     /// Holds a small reply back that goes out as it is, and nothing stands in its way: what most
     /// replies are, for a third of the cost. False if it has to take the usual way.
     pub(super) fn hold_plain(&self, message: &Message) -> bool {
-        if !self.record.has_more() || message.len() > COPY_BYTES {
+        let is_plain = message.len() <= COPY_BYTES && self.outbox.deflating().is_none();
+        if !self.record.has_more() || !is_plain {
             return false;
         }
         let header = HeaderBytes::new(FrameKind::of(message), message.len());
         let mut state = self.outbox.state.lock();
         let is_free = !state.is_shut() && state.queue.is_empty();
-        is_free
-            && self.outbox.deflating().is_none()
-            && self.hold_frame(&mut state, &header, message.as_bytes())
+        is_free && self.hold_frame(&mut state, &header, message.as_bytes())
     }
 
     /// Holds a reply back if more messages of the client wait; false if it has to be sent.
     pub(super) fn hold(&self, state: &mut SendState, outgoing: &Outgoing) -> bool {
         let payload = outgoing.payload();
-        self.record.has_more()
-            && payload.len() <= COPY_BYTES
-            && self.hold_frame(state, outgoing.header(), payload)
+        payload.len() <= COPY_BYTES && self.hold_frame(state, outgoing.header(), payload)
     }
 
     fn hold_frame(&self, state: &mut SendState, header: &HeaderBytes, payload: &[u8]) -> bool {
         let held_bytes = state.held.len() + header.as_slice().len() + payload.len();
         // What is held may have to be queued.
-        if held_bytes > self.shared.config.held_bytes().min(self.outbox.limit) {
+        let limit = self.shared.config.held_bytes().min(self.outbox.limit);
+        // Under the lock, since another thread may have taken the last message and answered it.
+        if !self.record.has_more() || held_bytes > limit {
             return false;
         }
         if state.held.is_empty() {

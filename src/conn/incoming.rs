@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::conn::mailbox::{GroupMessage, Mailbox};
-use crate::conn::receive::{Receive, Until};
+use crate::conn::receive::Receive;
 use crate::conn::socket::{WebSocket, timed_out};
+use crate::conn::waiting::Until;
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::ws::Message;

@@ -30,6 +30,7 @@ pub(crate) mod record;
 mod send_state;
 mod sender;
 pub(crate) mod socket;
+mod waiting;
 
 pub use groups::Join;
 pub use inbox::Inbox;

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::conn::connection::Connection;
 use crate::conn::mailbox::Mailbox;
+use crate::conn::waiting::{Until, Waiting};
 use crate::deadline::Deadline;
 use crate::net::stream::{Blocking, Received, Stream};
 use crate::ws::Message;
@@ -42,19 +43,6 @@ const SMALL_READ: usize = 2 * 1024;
 
 /// What a waiting message costs beside its payload.
 pub(crate) const MESSAGE_OVERHEAD: usize = 64;
-
-/// How long a fill may wait for bytes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Until<'a> {
-    /// Take what is there.
-    Now,
-    /// Wait for bytes, the deadline, or the keeper ending the stream.
-    Deadline(Deadline),
-    /// Wait for bytes, a message of a group, the deadline, or the keeper ending the stream.
-    Either(&'a Mailbox, Deadline),
-    /// Wait for bytes or the keeper ending the stream.
-    Forever,
-}
 
 /// What the peer did to end the connection.
 #[derive(Debug)]
@@ -434,16 +422,21 @@ impl Receive {
     fn digest(&mut self, conn: &Connection, bytes: &mut [u8]) {
         let mut input = bytes;
         while !self.is_deaf && !input.is_empty() {
-            match self.decoder.decode(&mut input) {
-                Ok(None) => break,
-                Ok(Some(event)) => {
-                    self.act(conn, event);
-                    if self.decoder.inflates() && self.is_stuffed(conn) {
-                        self.undecoded = input.to_vec();
-                        break;
-                    }
+            if let Some(small) = self.decoder.decode_small(&mut input) {
+                match small {
+                    Ok(message) => self.keep(conn, message),
+                    Err(violation) => self.refuse(conn, violation),
                 }
-                Err(violation) => self.refuse(conn, violation),
+            } else {
+                match self.decoder.decode(&mut input) {
+                    Ok(None) => break,
+                    Ok(Some(event)) => self.act(conn, event),
+                    Err(violation) => self.refuse(conn, violation),
+                }
+            }
+            if self.decoder.inflates() && self.is_stuffed(conn) {
+                self.undecoded = input.to_vec();
+                break;
             }
         }
     }
@@ -466,14 +459,7 @@ impl Receive {
 
     fn act(&mut self, conn: &Connection, event: Event) {
         match event {
-            Event::Message(message) => {
-                self.messages_received += 1;
-                if is_closing(conn) {
-                    return;
-                }
-                self.inbox_bytes += message.len() + MESSAGE_OVERHEAD;
-                self.inbox.push_back(message);
-            }
+            Event::Message(message) => self.keep(conn, message),
             Event::Ping if self.answers_last_ping => {
                 self.last_ping = Some(self.decoder.control_payload().to_vec());
             }
@@ -484,6 +470,17 @@ impl Receive {
                 self.end_with(conn, Ending::Closed(frame));
             }
         }
+    }
+
+    /// Adds a message to the inbox.
+    #[inline]
+    fn keep(&mut self, conn: &Connection, message: Message) {
+        self.messages_received += 1;
+        if is_closing(conn) {
+            return;
+        }
+        self.inbox_bytes += message.len() + MESSAGE_OVERHEAD;
+        self.inbox.push_back(message);
     }
 
     fn refuse(&mut self, conn: &Connection, violation: Violation) {
@@ -497,20 +494,4 @@ impl Receive {
 /// so that a full inbox cannot hide the peer's answer.
 fn is_closing(conn: &Connection) -> bool {
     conn.record.is_closing()
-}
-
-/// Tells other threads that the receive lock is held by somebody who waits for the peer.
-struct Waiting<'a>(&'a Connection);
-
-impl<'a> Waiting<'a> {
-    fn new(conn: &'a Connection) -> Self {
-        conn.record.mark_waiting();
-        Self(conn)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.record.mark_back(self.0.shared.clock.coarse());
-    }
 }

@@ -112,10 +112,8 @@ impl Decoder {
     /// `None` means that all of the input was taken and more is needed. The input is unmasked in
     /// place. After an error the decoder must not be fed again.
     pub(crate) fn decode(&mut self, input: &mut &mut [u8]) -> Result<Option<Event>, Violation> {
-        if self.is_between_messages()
-            && let Some(small) = SmallFrame::of(input, self.max_message_bytes)
-        {
-            return small.take(input).map(|message| Some(Event::Message(message)));
+        if let Some(small) = self.decode_small(input) {
+            return small.map(|message| Some(Event::Message(message)));
         }
         loop {
             if self.ended {
@@ -135,6 +133,19 @@ impl Decoder {
                 return Ok(Some(event));
             }
         }
+    }
+
+    /// Takes a small message that is whole at the front of `input`, which
+    /// [`decode`](Self::decode) would take as well; `None` if there is something else.
+    #[inline]
+    pub(crate) fn decode_small(
+        &mut self,
+        input: &mut &mut [u8],
+    ) -> Option<Result<Message, Violation>> {
+        if !self.is_between_messages() {
+            return None;
+        }
+        Some(SmallFrame::of(input, self.max_message_bytes)?.take(input))
     }
 
     /// True if the next byte begins a frame that begins a message, unless it is a control frame.

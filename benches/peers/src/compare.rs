@@ -131,7 +131,10 @@ fn measure(plan: &Plan, cell: &Cell, server: Name, round: usize) -> Outcome {
         None => load(plan, cell, server),
     };
     let word = match &figures {
-        Ok(figures) => format!("{:.0} a second", figures.per_second),
+        Ok(figures) => match figures.server.rss_kib_per_connection {
+            Some(kib) => format!("{kib:.1} KiB for each"),
+            None => format!("{:.0} a second", figures.per_second),
+        },
         Err(reason) => reason.clone(),
     };
     eprintln!("{}, round {}, {server}: {word}", cell.id, round + 1);

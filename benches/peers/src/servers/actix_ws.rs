@@ -1,4 +1,4 @@
-//! actix-web with actix-ws; a list of sessions, as in the chat of its examples.
+//! actix-web with actix-ws; members are a list of sessions.
 
 use std::io;
 use std::time::Duration;
@@ -7,8 +7,6 @@ use actix_web::rt::spawn;
 use actix_web::web::{Data, Payload, Query};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Result, web};
 use actix_ws::{AggregatedMessage, Session};
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
@@ -110,21 +108,21 @@ async fn publish(
     Ok(response)
 }
 
-/// Sends to everybody at once, and forgets who has gone.
+/// Sends to one after the other, and forgets who has gone.
 async fn send_to_all(members: &Members, message: &AggregatedMessage) {
     let mut members = members.lock().await;
-    let mut sending: FuturesUnordered<_> = members
-        .drain(..)
-        .map(|mut session| async move {
-            let sent = match message {
-                AggregatedMessage::Text(text) => session.text(text.clone()).await,
-                AggregatedMessage::Binary(bytes) => session.binary(bytes.clone()).await,
-                _ => Ok(()),
-            };
-            sent.is_ok().then_some(session)
-        })
-        .collect();
-    while let Some(session) = sending.next().await {
-        members.extend(session);
+    let mut gone = Vec::new();
+    for (place, session) in members.iter_mut().enumerate() {
+        let sent = match message {
+            AggregatedMessage::Text(text) => session.text(text.clone()).await,
+            AggregatedMessage::Binary(bytes) => session.binary(bytes.clone()).await,
+            _ => Ok(()),
+        };
+        if sent.is_err() {
+            gone.push(place);
+        }
+    }
+    for place in gone.into_iter().rev() {
+        members.swap_remove(place);
     }
 }

@@ -9,6 +9,7 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt;
+use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast::{Receiver, Sender, channel};
@@ -62,20 +63,22 @@ async fn broadcast(upgrade: WebSocketUpgrade, State(messages): State<Sender<Mess
     upgrade.on_upgrade(|ws| member(ws, messages))
 }
 
-/// Ends with the client, and if it falls so far behind that it has missed messages.
-async fn member(mut ws: WebSocket, mut messages: Receiver<Message>) {
-    loop {
-        tokio::select! {
-            published = messages.recv() => {
-                let Ok(message) = published else { return };
-                if ws.send(message).await.is_err() {
-                    return;
-                }
-            }
-            received = ws.recv() => {
-                let Some(Ok(_)) = received else { return };
+/// Two tasks, as in the chat of axum's examples; both end with the client, or when it falls so far
+/// behind that it has missed messages.
+async fn member(ws: WebSocket, mut messages: Receiver<Message>) {
+    let (mut sender, mut receiver) = ws.split();
+    let mut sending = tokio::spawn(async move {
+        while let Ok(message) = messages.recv().await {
+            if sender.send(message).await.is_err() {
+                return;
             }
         }
+    });
+    let mut receiving =
+        tokio::spawn(async move { while let Some(Ok(_)) = receiver.next().await {} });
+    tokio::select! {
+        _ = &mut sending => receiving.abort(),
+        _ = &mut receiving => sending.abort(),
     }
 }
 

@@ -116,6 +116,8 @@ impl Receive {
             let pools = Arc::clone(&conn.shared.pools);
             self.decoder.inflate_with(Inflation::new(pools, terms.has_context_takeover));
         }
+        // For most it never holds more than the one that is taken next.
+        self.inbox.reserve_exact(1);
         self.stream = Some(stream);
         self.digest(conn, &mut early);
     }
@@ -478,10 +480,6 @@ impl Receive {
             return;
         }
         self.inbox_bytes += message.len() + MESSAGE_OVERHEAD;
-        if self.inbox.capacity() == 0 {
-            // For most it never holds more than the one that is taken next.
-            self.inbox.reserve_exact(1);
-        }
         self.inbox.push_back(message);
     }
 

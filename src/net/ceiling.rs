@@ -4,6 +4,7 @@
 //! so admission stays below it.
 
 use std::fs;
+use std::thread;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -12,7 +13,14 @@ use crate::error::{Error, ErrorKind, Result};
 /// Memory maps of one thread: stack, its guard, signal stack, its guard.
 const MAPS_PER_THREAD: u64 = 4;
 
-/// Descriptors, threads and maps left to everything that is no connection.
+/// Maps left to everything that is no connection: the program and its libraries, threads that wait
+/// for a connection, messages so large that each has a map of its own.
+const SPARE_MAPS: u64 = 1024;
+
+/// Maps that the allocator takes for each core.
+const MAPS_PER_CORE: u64 = 16;
+
+/// Descriptors and threads left to everything that is no connection.
 const RESERVE: u64 = 64;
 
 /// One limit of the host, in connections.
@@ -32,14 +40,15 @@ pub(crate) fn host_ceiling() -> Ceiling {
         ("kernel.threads-max", number_in("/proc/sys/kernel/threads-max")),
         ("kernel.pid_max", number_in("/proc/sys/kernel/pid_max")),
         ("pids.max of the control group", number_in("/sys/fs/cgroup/pids.max")),
-        map_limit(),
     ];
-    lowest(limits)
+    // A sixteenth is left as well: other threads of the same user count against some of these.
+    let free = limits.map(|(name, limit)| (name, limit.map(|limit| less(limit, limit / 16))));
+    lowest(free.into_iter().chain([free_maps()]))
 }
 
 /// The limit that no wish may pass, because a thread beyond it can take the process along.
 pub(crate) fn hard_ceiling() -> Ceiling {
-    lowest([map_limit()])
+    lowest([free_maps()])
 }
 
 /// Raises the limit on open files (`ulimit -n`) of this process to the highest it may have, and
@@ -68,19 +77,24 @@ pub fn raise_descriptor_limit() -> Result<u64> {
     Ok(maximum.unwrap_or(u64::MAX))
 }
 
-fn map_limit() -> (&'static str, Option<u64>) {
+/// Connections for whose threads there are maps, which are counted for each process.
+fn free_maps() -> (&'static str, Option<u64>) {
     let maps = number_in("/proc/sys/vm/max_map_count");
-    ("vm.max_map_count", maps.map(|maps| maps / MAPS_PER_THREAD))
+    let cores = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    let spare = SPARE_MAPS + MAPS_PER_CORE * cores;
+    ("vm.max_map_count", maps.map(|maps| less(maps, spare) / MAPS_PER_THREAD))
 }
 
-fn lowest<const N: usize>(limits: [(&'static str, Option<u64>); N]) -> Ceiling {
+/// What of a limit is left beside a reserve. Of a very low limit only half is taken, so that it
+/// still serves more than one.
+fn less(limit: u64, reserve: u64) -> u64 {
+    limit - reserve.max(RESERVE).min(limit / 2)
+}
+
+fn lowest(limits: impl IntoIterator<Item = (&'static str, Option<u64>)>) -> Ceiling {
     let known = limits.into_iter().filter_map(|(name, limit)| Some((limit?, name)));
-    let (limit, limited_by) = known.min().unwrap_or((u64::MAX, "nothing known"));
-    // A sixteenth is left as well: other threads of the same user count against some of these.
-    // Of a very low limit only half is, so that it still serves more than one.
-    let reserve = RESERVE.max(limit / 16).min(limit / 2);
-    let free = limit.saturating_sub(reserve).max(1);
-    let connections = usize::try_from(free).unwrap_or(usize::MAX);
+    let (free, limited_by) = known.min().unwrap_or((u64::MAX, "nothing known"));
+    let connections = usize::try_from(free.max(1)).unwrap_or(usize::MAX);
     Ceiling { connections, limited_by }
 }
 
@@ -93,15 +107,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lowest_limit_counts_less_a_reserve() {
+    fn the_lowest_limit_counts() {
         let ceiling = lowest([("files", Some(20_000)), ("maps", Some(16_000)), ("none", None)]);
-        assert_eq!(ceiling, Ceiling { connections: 15_000, limited_by: "maps" });
+        assert_eq!(ceiling, Ceiling { connections: 16_000, limited_by: "maps" });
+    }
+
+    #[test]
+    fn something_is_left_beside_the_connections() {
+        assert_eq!(less(16_000, 1000), 15_000);
+        assert_eq!(less(16_000, 1), 16_000 - RESERVE);
     }
 
     #[test]
     fn a_tiny_limit_still_admits_some() {
-        assert_eq!(lowest([("files", Some(1))]).connections, 1);
-        assert_eq!(lowest([("files", Some(40))]).connections, 20);
+        assert_eq!(lowest([("files", Some(less(1, 0)))]).connections, 1);
+        assert_eq!(lowest([("files", Some(less(40, 2)))]).connections, 20);
+    }
+
+    /// Linux's own limit on maps, 65,530, holds 16,000 connections.
+    #[test]
+    fn the_reserve_of_maps_is_small() {
+        let cores = 16;
+        let free = less(65_530, SPARE_MAPS + MAPS_PER_CORE * cores) / MAPS_PER_THREAD;
+        assert!((16_000..16_200).contains(&free), "{free}");
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Stats {
                 return Err(Full::Address);
             }
             by_network.insert(network, open + 1);
-            place.network = Some(network);
+            place.network = Some(Box::new(network));
         }
         Ok(place)
     }
@@ -124,18 +124,19 @@ impl Network {
 #[derive(Debug)]
 pub(crate) struct Place {
     stats: Arc<Stats>,
-    network: Option<Network>,
+    /// Boxed: it is there only if there is a limit for each.
+    network: Option<Box<Network>>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.stats.open.fetch_sub(1, Ordering::Relaxed);
-        let Some(network) = self.network else { return };
+        let Some(network) = self.network.as_deref() else { return };
         let mut by_network = self.stats.by_network.lock();
-        if let Some(open) = by_network.get_mut(&network) {
+        if let Some(open) = by_network.get_mut(network) {
             *open -= 1;
             if *open == 0 {
-                by_network.remove(&network);
+                by_network.remove(network);
             }
         }
     }

@@ -92,6 +92,10 @@ fn offered(head: &RequestHead) -> Result<Vec<String>, Refusal> {
     Ok(names)
 }
 
+/// The 101 up to its key.
+const START: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Accept: ";
+
 /// A valid handshake: what is needed to answer it.
 #[derive(Debug)]
 pub(crate) struct Offer {
@@ -150,11 +154,11 @@ impl Offer {
     }
 
     fn start(&self, subprotocol: Option<&str>, extension: Option<&str>) -> Vec<u8> {
-        let mut start = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {}\r\n",
-            self.accept_key
-        );
+        // With room for just the usual: the allocator keeps what was given back for each thread.
+        let mut start = String::with_capacity(START.len() + self.accept_key.len() + 4);
+        for part in [START, &self.accept_key, "\r\n"] {
+            start.push_str(part);
+        }
         let lines =
             [("Sec-WebSocket-Protocol", subprotocol), ("Sec-WebSocket-Extensions", extension)];
         for (name, value) in lines {

@@ -4,6 +4,7 @@
 //! out. `LANDLINE_BIN` names another program to test than the one that was just built.
 
 mod chat;
+mod compression;
 mod process;
 mod webdriver;
 mod ws4redis;

@@ -10,6 +10,7 @@ mod harness;
 mod counts;
 mod descriptors;
 mod floods;
+mod idle;
 mod inboxes;
 mod leftovers;
 mod members;

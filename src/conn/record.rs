@@ -110,6 +110,8 @@ pub(crate) struct Record {
     is_holding: AtomicBool,
     /// WebSocket: the handler blocks in `recv` with the receive lock held.
     is_waiting: AtomicBool,
+    /// What was called on the connection's thread has touched much of its stack.
+    is_deep: AtomicBool,
 }
 
 #[cfg(not(shuttle))]
@@ -131,6 +133,7 @@ impl Record {
             has_more: AtomicBool::new(false),
             is_holding: AtomicBool::new(false),
             is_waiting: AtomicBool::new(false),
+            is_deep: AtomicBool::new(false),
         }
     }
 
@@ -191,6 +194,15 @@ impl Record {
         deadline != 0
             && now >= deadline
             && self.deadline.compare_exchange(deadline, 0, Relaxed, Relaxed).is_ok()
+    }
+
+    /// Much of the thread's stack has been touched, and stays resident as long as the thread does.
+    pub(crate) fn mark_deep(&self) {
+        self.is_deep.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_deep(&self) -> bool {
+        self.is_deep.load(Relaxed)
     }
 
     pub(crate) fn mark_life(&self, now: u64) {

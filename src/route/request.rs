@@ -24,6 +24,9 @@ pub(crate) trait Source: Send + Sync {
 
     fn conn_id(&self) -> u64;
 
+    /// Takes note that what is called now needs much of the stack.
+    fn mark_deep(&self);
+
     /// Receives the whole body; called once.
     fn read_body(&self) -> Result<Vec<u8>, Refusal>;
 }
@@ -231,6 +234,7 @@ impl Request {
     /// # Errors
     /// `Config`: there is no such template, or it failed; the text names the template and line.
     pub fn render(&self, template: &str, values: impl Serialize) -> Result<Response> {
+        self.source.mark_deep();
         Ok(Response::html(self.surroundings.templates.render(template, values)?))
     }
 

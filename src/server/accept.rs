@@ -110,14 +110,17 @@ fn admit(
 
 /// The life of a thread: one connection after the other.
 ///
-/// Between them it holds nothing of the server but its seat.
+/// Between them it holds nothing of the server but its seat, and of its stack no more than any: one
+/// that rendered a template has touched twice as much, which the next connection would have to keep.
 #[inline(never)]
 fn serve_all(first: Box<Arrival>, spares: &SpareThreads<Box<Arrival>>) {
     let seat = Arc::default();
     let mut next = Some(first);
     while let Some(arrival) = next {
         call_it(arrival.id);
-        serve(arrival);
+        if !serve(arrival) {
+            return;
+        }
         rename(format_args!("spare"));
         next = spares.next(&seat);
     }

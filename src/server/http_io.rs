@@ -283,6 +283,10 @@ impl Source for HttpIo {
         self.conn.id()
     }
 
+    fn mark_deep(&self) {
+        self.conn.record.mark_deep();
+    }
+
     fn read_body(&self) -> Result<Vec<u8>, Refusal> {
         let mut inbound = self.inbound.lock();
         let Inbound { buffer, body } = &mut *inbound;

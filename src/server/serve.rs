@@ -47,9 +47,9 @@ enum Next {
     Close,
 }
 
-/// Serves a connection until it ends.
+/// Serves a connection until it ends; true if its thread is as good as new.
 #[inline(never)]
-pub(crate) fn serve(arrival: Box<Arrival>) {
+pub(crate) fn serve(arrival: Box<Arrival>) -> bool {
     let session = Session::begin(arrival);
     let _release = Release(Arc::clone(&session.conn));
     session.arrival.app.keeper.add(Arc::clone(&session.conn));
@@ -57,10 +57,14 @@ pub(crate) fn serve(arrival: Box<Arrival>) {
     loop {
         match session.next_request(idle) {
             Next::Request => idle = Idle::Next,
-            Next::CloseGently => return session.io.close_gently(),
-            Next::Close => return,
+            Next::CloseGently => {
+                session.io.close_gently();
+                break;
+            }
+            Next::Close => break,
         }
     }
+    !session.conn.record.is_deep()
 }
 
 /// Lets go of the socket on every way out of the thread, a panic included.

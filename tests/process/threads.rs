@@ -1,11 +1,11 @@
 //! Threads serve one connection after another, and those without one are few and do not stay.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use landline::{Request, Server};
+use landline::{Request, Response, Result, Server, Templates};
 
 use crate::counts::{alone, routes, server_threads, spare_threads};
 use crate::harness::{Client, Running, eventually};
@@ -54,6 +54,25 @@ fn a_thread_that_waits_takes_the_next_connection() {
     eventually("a thread has a second connection", || {
         !seen.insert(server.connect().get("/").text().to_owned())
     });
+}
+
+/// It has touched more of its stack than a WebSocket for hours should keep.
+#[test]
+fn a_thread_that_has_rendered_a_template_is_not_used_again() {
+    let _alone = alone();
+    let who = |_: &Request| format!("{:?}", thread::current().id());
+    let page = |request: &Request| -> Result<Response> {
+        let thread = format!("{:?}", thread::current().id());
+        request.render("page", BTreeMap::from([("thread", thread)]))
+    };
+    let templates = Templates::new().with_source("page", "{{ thread }}").unwrap();
+    let routes = Server::builder().templates(templates).route("/", who).route("/page", page);
+    let server = Running::start(routes);
+    for _ in 0..20 {
+        let rendered = server.connect().get("/page").text().to_owned();
+        eventually("the place is free", || server.handle.connections() == 0);
+        assert_ne!(server.connect().get("/").text(), rendered);
+    }
 }
 
 /// Arrivals of several clients at once, while threads begin and end to wait.

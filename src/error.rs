@@ -82,8 +82,11 @@ impl Error {
         self.inner.returned.as_ref().is_some_and(|returned| returned.is::<T>())
     }
 
-    /// Takes back what was attached by `with_returned`, if it is a `T`.
+    /// Takes back what was attached by `with_returned`, if it is a `T`; anything else stays.
     pub(crate) fn take_returned<T: Any>(&mut self) -> Option<T> {
+        if !self.has_returned::<T>() {
+            return None;
+        }
         let returned = self.inner.returned.take()?;
         let returned: Box<dyn Any> = returned;
         returned.downcast::<T>().ok().map(|value| *value)
@@ -191,8 +194,8 @@ mod tests {
     fn a_returned_value_comes_back_with_its_type() {
         let mut error = Error::new(ErrorKind::QueueFull, "full").with_returned(String::from("m"));
         assert_eq!(error.take_returned::<u32>(), None);
-        let mut error2 = Error::new(ErrorKind::QueueFull, "full").with_returned(String::from("m"));
-        assert_eq!(error2.take_returned::<String>().as_deref(), Some("m"));
+        assert_eq!(error.take_returned::<String>().as_deref(), Some("m"));
+        assert_eq!(error.take_returned::<String>(), None);
         assert_eq!(error.kind(), ErrorKind::QueueFull);
     }
 

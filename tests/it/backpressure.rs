@@ -131,7 +131,8 @@ fn a_queue_that_does_not_move_ends_the_connection() {
     let closed = sender.closed().unwrap();
     assert_eq!((closed.code(), closed.reason()), (1013, "client too slow"));
     assert!(!closed.is_clean());
-    assert_eq!(server.handle.slow_clients(), 1);
+    // It is counted by the thread that gave it up, a moment later.
+    eventually("it is counted", || server.handle.slow_clients() == 1);
     let error = sender.send("late").unwrap_err();
     assert!(error.is_closed());
     server.becomes_empty();
@@ -159,6 +160,37 @@ fn an_ordinary_echo_closes_a_stopped_reader_with_1013() {
     server.becomes_empty();
     assert_eq!(server.handle.slow_clients(), 1);
     server.serves_the_next();
+}
+
+#[test]
+fn a_handler_that_passes_on_the_time_out_of_its_send_closes_with_1013() {
+    let config = standing_queue().with_send_timeout(Duration::from_millis(200));
+    let limit = config.outbound_bytes();
+    let (tell_count, told_count) = tell();
+    let (tell_kind, told_kind) = tell();
+    let server = websocket_server(config, move |_, ws: &WebSocket| {
+        tell_count.send(fill(&ws.sender()?, 10_000)).unwrap();
+        // It has room only when all the rest is gone.
+        ws.send(vec![9; limit]).inspect_err(|error| tell_kind.send(error.kind()).unwrap())
+    });
+    let mut client = server.connect();
+    client.hold_little();
+    client.handshake("/ws");
+    let (count, mut number, mut kind) = (told_count.next(), 0, None);
+    let mut expect_next = |number| {
+        assert_eq!(client.next_frame().payload[..4], u32::to_be_bytes(number));
+    };
+    while kind.is_none() {
+        assert!(number < count, "the queue went out too fast");
+        expect_next(number);
+        number += 1;
+        thread::sleep(Duration::from_millis(10));
+        kind = told_kind.try_next();
+    }
+    assert_eq!(kind, Some(ErrorKind::Timeout));
+    (number..count).for_each(expect_next);
+    assert_eq!(client.answer_close(), (1013, "client too slow".to_owned()));
+    assert_eq!(server.handle.slow_clients(), 1);
 }
 
 #[test]

@@ -421,6 +421,11 @@ impl<T> Told<T> {
         self.0.recv_timeout(PATIENCE).expect("the handler tells something")
     }
 
+    /// What the handler has told, if it has.
+    pub(crate) fn try_next(&self) -> Option<T> {
+        self.0.try_recv().ok()
+    }
+
     /// True if nothing has been told.
     pub(crate) fn is_silent(&self) -> bool {
         self.0.try_recv().is_err()

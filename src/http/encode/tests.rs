@@ -239,20 +239,6 @@ fn a_body_that_looks_like_a_head_is_not_touched() {
     assert!(bytes.ends_with(body.as_bytes()));
 }
 
-/// Prints what a small response costs; run it with `--ignored --nocapture`.
-#[test]
-#[ignore = "a measurement, not a check"]
-fn cost_of_a_small_response() {
-    const TIMES: u32 = 200_000;
-    let mut out = Vec::with_capacity(1024);
-    let start = std::time::Instant::now();
-    for _ in 0..TIMES {
-        out.clear();
-        encode(Response::text("hello"), &PLAIN, &mut out).unwrap();
-    }
-    println!("{:?} per response of {} bytes", start.elapsed() / TIMES, out.len());
-}
-
 proptest! {
     #[test]
     fn any_response_has_one_head_and_no_line_of_the_handler_too_many(

@@ -362,22 +362,3 @@ proptest! {
         }
     }
 }
-
-/// Prints what a browser's head costs; run it with `--ignored --nocapture`.
-#[test]
-#[ignore = "a measurement, not a check"]
-fn cost_of_a_usual_head() {
-    const TIMES: u32 = 200_000;
-    let text = "GET /chat/room/?message=hello HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\
-        Connection: keep-alive\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0\r\n\
-        Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
-        Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en-GB,en;q=0.9\r\n\
-        Cookie: sessionid=0123456789abcdef0123456789abcdef\r\n\r\n";
-    let config = Config::default();
-    let start = std::time::Instant::now();
-    for _ in 0..TIMES {
-        let parsed = HeadParser::default().parse(text.as_bytes(), &config).unwrap();
-        assert!(std::hint::black_box(parsed).is_some());
-    }
-    println!("{:?} per head of {} bytes", start.elapsed() / TIMES, text.len());
-}

@@ -47,6 +47,7 @@ fn a_request_in_work_is_not_idle() {
         let reply = busy.reply();
         assert_eq!((reply.text(), reply.header("connection")), ("hello", None), "{turn}");
     }
+    assert_eq!(busy.get("/").text(), "here", "its time begins with the last answer");
     busy.expect_fin();
 }
 

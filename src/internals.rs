@@ -89,6 +89,9 @@ fn frames_outcome<'a>(
         let mut bytes = piece.to_vec();
         let mut input = &mut bytes[..];
         loop {
+            while let Some(mut packed) = decoder.pack(&mut input) {
+                events.extend(std::iter::from_fn(|| packed.pop()).map(Event::Message));
+            }
             match decoder.decode(&mut input) {
                 Ok(Some(event)) => events.push(event),
                 Ok(None) => break,

@@ -13,9 +13,9 @@ use std::io;
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::conn::arrivals::MESSAGE_OVERHEAD;
 use crate::conn::lane::Lane;
 use crate::conn::overflow::Overflow;
-use crate::conn::receive::MESSAGE_OVERHEAD;
 use crate::conn::recipient::{Delivered, Fate, UNAWAITED};
 use crate::deadline::Deadline;
 use crate::net::waker::Waker;

@@ -9,6 +9,7 @@
 //! ```
 
 mod accept;
+mod arrivals;
 pub(crate) mod buffers;
 pub(crate) mod connection;
 mod deflating;

@@ -17,12 +17,12 @@
 //! with a whole frame. A large binary message is read straight into its own memory. Where messages
 //! are compressed, what of a read would pass the inbox's limit of bytes waits undecoded.
 
-use std::collections::VecDeque;
 use std::io;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::conn::arrivals::Arrivals;
 use crate::conn::connection::Connection;
 use crate::conn::mailbox::Mailbox;
 use crate::conn::waiting::{Until, Waiting};
@@ -41,9 +41,6 @@ const TINY_READ: usize = 512;
 /// The buffer on the stack of the others.
 const SMALL_READ: usize = 2 * 1024;
 
-/// What a waiting message costs beside its payload.
-pub(crate) const MESSAGE_OVERHEAD: usize = 64;
-
 /// What the peer did to end the connection.
 #[derive(Debug)]
 enum Ending {
@@ -58,8 +55,7 @@ pub(crate) struct Receive {
     /// `None` before the handshake's answer and after the end.
     stream: Option<Arc<Stream>>,
     decoder: Decoder,
-    inbox: VecDeque<Message>,
-    inbox_bytes: usize,
+    inbox: Arrivals,
     large: Option<Vec<u8>>,
     /// A read has filled the tiny buffer, so it is no longer used.
     is_past_tiny: bool,
@@ -87,8 +83,7 @@ impl Receive {
         Self {
             stream: None,
             decoder: Decoder::new(config.message_bytes()),
-            inbox: VecDeque::new(),
-            inbox_bytes: 0,
+            inbox: Arrivals::default(),
             large: None,
             is_past_tiny: false,
             undecoded: Vec::new(),
@@ -116,27 +111,24 @@ impl Receive {
             let pools = Arc::clone(&conn.shared.pools);
             self.decoder.inflate_with(Inflation::new(pools, terms.has_context_takeover));
         }
-        // For most it never holds more than the one that is taken next.
-        self.inbox.reserve_exact(1);
+        self.inbox.reserve_one();
         self.stream = Some(stream);
         self.digest(conn, &mut early);
     }
 
     /// The oldest waiting message; if there is none, what was held back for more to come goes out.
     pub(crate) fn pop(&mut self, conn: &Connection) -> Option<Message> {
-        let Some(message) = self.inbox.pop_front() else {
+        let Some(message) = self.inbox.pop() else {
             conn.end_hold();
             return None;
         };
-        self.inbox_bytes -= message.len() + MESSAGE_OVERHEAD;
-        conn.record.set_more(!self.inbox.is_empty());
-        if self.inbox.is_empty() {
+        let has_more = !self.inbox.is_empty();
+        conn.record.set_more(has_more);
+        if !has_more {
             // The handler is there, even if it had no need to wait for long: an end that has come
             // must not overtake its answer to this message.
             conn.record.mark_away(conn.shared.clock.coarse());
-        }
-        if self.inbox.is_empty() && self.inbox.capacity() > conn.shared.config.inbox_messages() {
-            self.inbox = VecDeque::new();
+            self.inbox.shrink(conn.shared.config.inbox_messages());
         }
         if conn.record.is_paused() && !self.is_full(conn) {
             // The silence was ours, not the peer's.
@@ -174,7 +166,7 @@ impl Receive {
 
     /// True if not even the handler's own look-ahead may add to the inbox.
     fn is_stuffed(&self, conn: &Connection) -> bool {
-        self.inbox_bytes >= conn.shared.config.inbox_bytes() && !is_closing(conn)
+        self.inbox.bytes() >= conn.shared.config.inbox_bytes() && !is_closing(conn)
     }
 
     /// Reads everything the kernel holds, up to the inbox's limit of bytes.
@@ -234,8 +226,7 @@ impl Receive {
 
     /// Forgets waiting messages: nobody is left to take them.
     pub(crate) fn discard_inbox(&mut self) {
-        self.inbox = VecDeque::new();
-        self.inbox_bytes = 0;
+        self.inbox = Arrivals::default();
     }
 
     /// Lets go of the socket, the buffers and what nobody took: a forgotten `Sender` keeps the
@@ -422,6 +413,9 @@ impl Receive {
     fn digest(&mut self, conn: &Connection, bytes: &mut [u8]) {
         let mut input = bytes;
         while !self.is_deaf && !input.is_empty() {
+            if self.pack(conn, &mut input) {
+                continue;
+            }
             if let Some(small) = self.decoder.decode_small(&mut input) {
                 match small {
                     Ok(message) => self.keep(conn, message),
@@ -439,6 +433,19 @@ impl Receive {
                 break;
             }
         }
+    }
+
+    /// Adds many small messages at once, if one that is taken before them is there.
+    fn pack(&mut self, conn: &Connection, input: &mut &mut [u8]) -> bool {
+        if self.inbox.is_empty() || self.decoder.inflates() {
+            return false;
+        }
+        let Some(packed) = self.decoder.pack(input) else { return false };
+        self.messages_received += packed.len() as u64;
+        if !is_closing(conn) {
+            self.inbox.push_packed(packed);
+        }
+        true
     }
 
     fn digest_direct(
@@ -479,8 +486,7 @@ impl Receive {
         if is_closing(conn) {
             return;
         }
-        self.inbox_bytes += message.len() + MESSAGE_OVERHEAD;
-        self.inbox.push_back(message);
+        self.inbox.push(message);
     }
 
     fn refuse(&mut self, conn: &Connection, violation: Violation) {

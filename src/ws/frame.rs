@@ -23,15 +23,13 @@ use crate::ws::close::{CloseFrame, Violation};
 use crate::ws::deflate::inflation::Inflation;
 use crate::ws::mask::unmask;
 use crate::ws::message::Message;
+use crate::ws::small::{Packed, SmallFrame};
 
 /// Longest header of a masked frame.
 const MAX_HEADER_BYTES: usize = 14;
 
-/// Longest payload of a control frame (RFC 6455 5.5), and of the shortest header.
+/// Longest payload of a control frame (RFC 6455 5.5).
 const MAX_CONTROL_BYTES: usize = 125;
-
-/// Length of the shortest header of a masked frame.
-const SMALL_HEADER_BYTES: usize = 6;
 
 /// How much of a payload is worked on at a time.
 const CACHED_BYTES: usize = 8 * 1024;
@@ -146,6 +144,12 @@ impl Decoder {
             return None;
         }
         Some(SmallFrame::of(input, self.max_message_bytes)?.take(input))
+    }
+
+    /// Takes the small messages at the front of `input` that
+    /// [`decode_small`](Self::decode_small) would take one after the other; `None` if they are few.
+    pub(crate) fn pack(&self, input: &mut &mut [u8]) -> Option<Packed> {
+        if self.is_between_messages() { Packed::take(input, self.max_message_bytes) } else { None }
     }
 
     /// True if the next byte begins a frame that begins a message, unless it is a control frame.
@@ -308,42 +312,6 @@ impl Decoder {
                 Ok(Some(Event::Message(message.finish()?)))
             }
         }
-    }
-}
-
-/// A message in one frame that is whole in the input, with the shortest header: nearly all of
-/// them are, and so they cost a third.
-#[derive(Clone, Copy, Debug)]
-struct SmallFrame {
-    is_text: bool,
-    len: usize,
-}
-
-impl SmallFrame {
-    /// The frame at the front of the input, if it is such a one.
-    fn of(input: &[u8], max_message_bytes: usize) -> Option<Self> {
-        let [first, second, ..] = *input else { return None };
-        let is_text = match first {
-            0x81 => true,
-            0x82 => false,
-            _ => return None,
-        };
-        let len = usize::from(second.checked_sub(0x80)?);
-        let is_small = len <= MAX_CONTROL_BYTES && len <= max_message_bytes;
-        (is_small && input.len() >= SMALL_HEADER_BYTES + len).then_some(Self { is_text, len })
-    }
-
-    /// Takes it from the front of the input.
-    fn take(self, input: &mut &mut [u8]) -> Result<Message, Violation> {
-        let (frame, rest) = std::mem::take(input).split_at_mut(SMALL_HEADER_BYTES + self.len);
-        *input = rest;
-        let (header, payload) = frame.split_at_mut(SMALL_HEADER_BYTES);
-        unmask(payload, [header[2], header[3], header[4], header[5]], 0);
-        if !self.is_text {
-            return Ok(Message::from(&*payload));
-        }
-        // The copy is aligned, and so is checked faster than the payload where it lies.
-        String::from_utf8(payload.to_vec()).map(Message::from).map_err(|_| Violation::Utf8)
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod handshake;
 pub(crate) mod mask;
 pub(crate) mod message;
 pub(crate) mod origin;
+pub(crate) mod small;
 
 pub use bytes::Bytes;
 pub use close::{Closed, Side, close_code};

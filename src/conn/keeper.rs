@@ -319,10 +319,16 @@ fn look_at_http(conn: &Connection, stream: &Stream, now: u64) {
         Idle::First => config.head_timeout(),
         Idle::Next => config.keep_alive(),
     };
-    if conn.record.take_idle(now, patience) {
-        // What has come by now is still received, and answered.
+    if conn.record.take_idle(now, patience, || has_bytes(stream)) {
+        // What comes before this is still received, and answered.
         stream.shutdown_read();
     }
+}
+
+/// True if a connection that waits for a request has been sent something that its thread has not
+/// taken yet: the host is short of time, and the rest of the request may be on its way.
+fn has_bytes(stream: &Stream) -> bool {
+    stream.waiting_bytes() > 0
 }
 
 fn obey(conn: &Connection, stream: &Stream, order: u8) {
@@ -331,8 +337,8 @@ fn obey(conn: &Connection, stream: &Stream, order: u8) {
         return;
     }
     match conn.record.phase() {
-        Phase::Idle => stream.shutdown_read(),
-        Phase::Busy => {}
+        Phase::Idle if !has_bytes(stream) => stream.shutdown_read(),
+        Phase::Idle | Phase::Busy => {}
         Phase::WebSocket => {
             let frame = CloseFrame::of_server(close_code::GOING_AWAY, "the server is stopping");
             conn.close(frame);

@@ -231,6 +231,19 @@ fn a_close_is_told_with_code_and_reason() {
     assert_eq!(faults["closed"], json!(1), "{said}");
 }
 
+/// It comes with the server's answer, so that the connection is never seen to be open.
+#[test]
+fn an_end_before_the_load_begins_is_told_and_not_waited_for() {
+    let server = StandIn::websocket_with_end();
+    let (faults, said) = faulty(&server, &[]);
+    assert_eq!(faults, json!({"content": 0, "order": 0, "lost": 0, "closed": 1}));
+    assert!(said.contains("closed by the server with 1013"), "{said}");
+    let server = StandIn::start(|_| ());
+    let ended = bench(&["http", &format!("http://{}/", server.address), "--connections", "1"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert!(ended.stderr.contains("ended by the server"), "{}", ended.stderr);
+}
+
 #[test]
 fn what_is_no_websocket_is_told() {
     let server = StandIn::websocket(|guest| {

@@ -400,7 +400,7 @@ impl Load for BroadcastLoad {
     }
 
     fn is_ready(&self, core: &Core) -> bool {
-        core.alive() == core.open() && self.board.joined.load(Relaxed) == self.plan.all_subscribers
+        core.is_settled() && self.board.joined.load(Relaxed) == self.plan.all_subscribers
     }
 
     fn opened(&mut self, _core: &mut Core, id: usize, _now: u64) -> Result<(), End> {

@@ -125,6 +125,12 @@ impl Core {
         self.open
     }
 
+    /// True if every connection that was asked for is open or has ended. One that the server has
+    /// ended by now is a fault, and no reason to wait.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.alive() == self.open
+    }
+
     /// Connections that are open, being opened or asked for.
     pub(crate) fn alive(&self) -> usize {
         self.open + self.opening + self.queue.len()

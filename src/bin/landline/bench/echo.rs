@@ -201,7 +201,7 @@ impl Load for EchoLoad {
     }
 
     fn is_ready(&self, core: &Core) -> bool {
-        core.open() == self.plan.connections
+        core.is_settled()
     }
 
     fn opened(&mut self, _core: &mut Core, id: usize, _now: u64) -> Result<(), End> {

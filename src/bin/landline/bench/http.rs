@@ -152,7 +152,7 @@ impl Load for HttpLoad {
     }
 
     fn is_ready(&self, core: &Core) -> bool {
-        core.open() == self.clients.len()
+        core.is_settled()
     }
 
     fn opened(&mut self, core: &mut Core, id: usize, now: u64) -> Result<(), End> {

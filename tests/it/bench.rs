@@ -245,6 +245,18 @@ fn an_end_before_the_load_begins_is_told_and_not_waited_for() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_is_told() {
+    let program = Program::serve(&["--no-access-log"]);
+    let url = format!("ws://{}/echo", program.addresses[0]);
+    let mut command = crate::program::binary("sh");
+    command.args(["-c", "exec \"$0\" \"$@\" > /dev/full", env!("CARGO_BIN_EXE_landline")]);
+    command.args(["bench", "echo", &url]).args(SHORT);
+    let ended = Program::spawn(command).end();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot write the report"), "{}", ended.stderr);
+}
+
+#[test]
 fn what_is_no_websocket_is_told() {
     let server = StandIn::websocket(|guest| {
         guest.message();

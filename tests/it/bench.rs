@@ -147,6 +147,31 @@ fn a_server_that_relays_nothing_is_told() {
 }
 
 #[test]
+fn a_subscriber_does_not_begin_with_what_was_not_published() {
+    fn listen(_: &Request, ws: &WebSocket) -> Result<()> {
+        ws.join("room")?;
+        while ws.wait()?.is_some() {}
+        Ok(())
+    }
+    fn publish(request: &Request, ws: &WebSocket) -> Result<()> {
+        let room = request.hub().group("room");
+        while let Some(message) = ws.wait()? {
+            let text = message.as_text().expect("text");
+            room.send(format!("00ffffff{}", &text[8..]))?;
+        }
+        Ok(())
+    }
+    let builder = Server::builder().route("/room", require_websocket(listen));
+    let server = Running::start(builder.route("/publish", require_websocket(publish)));
+    let url = format!("ws://{}/room", server.address);
+    let publish = format!("ws://{}/publish", server.address);
+    let command = ["broadcast", &url, "--publish-url", &publish, "--subscribers", "2"];
+    let ended = bench(&[&command[..], &["--connect-timeout", "0.5"]].concat());
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("2 of 2 subscribers have heard nothing"), "{}", ended.stderr);
+}
+
+#[test]
 fn fragments_pings_and_short_reads_are_understood() {
     let pongs = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&pongs);

@@ -120,6 +120,11 @@ impl Core {
         self.window.phase(now)
     }
 
+    /// True while there is to be load, measured or not.
+    pub(crate) fn is_loading(&self, now: u64) -> bool {
+        matches!(self.phase(now), Phase::Warming | Phase::Measured)
+    }
+
     /// Connections that are open.
     pub(crate) fn open(&self) -> usize {
         self.open

@@ -317,6 +317,11 @@ impl Core {
         match self.flush(id) {
             Ok(()) if is_open => Step::Opened(Vec::new()),
             Ok(()) => Step::Nothing,
+            // Some loads wait for as many as were asked for to have been open.
+            Err(End::Broken(error)) if !is_open => {
+                self.fail(format!("cannot send the handshake to {address}: {error}"));
+                Step::Nothing
+            }
             Err(end) => Step::Ended(end),
         }
     }

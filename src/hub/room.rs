@@ -263,3 +263,19 @@ impl State {
 pub(crate) fn shard_of(conn_id: u64, shards: usize) -> usize {
     (conn_id % shards as u64) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_relay_has_its_even_share_of_the_connections() {
+        for shards in 1..9 {
+            let mut shares = vec![0; shards];
+            for conn_id in 1000..1000 + 10 * shards as u64 {
+                shares[shard_of(conn_id, shards)] += 1;
+            }
+            assert_eq!(shares, vec![10; shards]);
+        }
+    }
+}

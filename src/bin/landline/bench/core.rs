@@ -264,6 +264,11 @@ impl Core {
         Ok(())
     }
 
+    /// Bytes that were given to be sent and that the kernel has not taken yet.
+    pub(crate) fn unsent(&self, id: usize) -> usize {
+        self.links[id].as_ref().map_or(0, |link| link.unsent.len())
+    }
+
     /// Ends a connection from this side, at once.
     pub(crate) fn end(&mut self, id: usize) {
         if let Some(link) = self.links[id].take() {

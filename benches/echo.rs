@@ -29,11 +29,13 @@ fn round_trip(c: &mut Criterion) {
     let mut group = c.benchmark_group("echo");
     group.throughput(Throughput::Elements(1));
     let request = client::masked_frame(0x81, &[b'x'; 32]);
+    let expected = [&[0x81, 32][..], &[b'x'; 32]].concat();
     let mut reply = [0; 34];
     group.bench_function("32 B, one in flight", |b| {
         b.iter(|| {
             stream.write_all(&request).expect("sent");
             stream.read_exact(&mut reply).expect("answered");
+            assert_eq!(reply, *expected);
         });
     });
     group.finish();

@@ -16,9 +16,12 @@
 //! | a server that stops | says 1001 to all, or cuts all |
 //!
 //! It never blocks on a connection: it only tries locks, and sends and receives without waiting.
+//! What it calls of the application, the owners of sent payloads and the logger, may panic: that
+//! costs what it was just doing for one connection.
 
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -129,7 +132,7 @@ impl Keeper {
         self.mail.is_dismissed.store(true, Ordering::SeqCst);
         self.shared.poller.wake();
         if let Some(thread) = self.thread.lock().take() {
-            // The keeper runs no code of the application: it cannot have panicked by its fault.
+            // What panics there is caught there.
             let _ = thread.join();
         }
     }
@@ -193,7 +196,7 @@ impl Work {
             self.welcome();
             self.look_up();
             for ready in ready.drain(..) {
-                self.serve(ready);
+                guarded(|| self.serve(ready));
                 // Sockets that keep this thread busy must not hold up the time of the others.
                 self.look_up();
             }
@@ -243,7 +246,8 @@ impl Work {
         self.welcome();
         let entries = &self.entries;
         let is_due = self.rounds.make(&self.shared.holders, |id, seen| {
-            entries.get(&id).and_then(|entry| entry.conn.look_at_hold(seen))
+            let entry = entries.get(&id)?;
+            guarded(|| entry.conn.look_at_hold(seen)).flatten()
         });
         // Counted from the end of this one, so that however many hold leave time for the rest.
         self.next_look = if is_due { self.shared.clock.now() + HOLD_LOOK_MILLIS } else { 0 };
@@ -281,12 +285,12 @@ impl Work {
         let (order, away_before) = (self.order, self.away_before);
         self.entries.retain(|_, entry| {
             let Some(stream) = entry.conn.stream() else { return false };
-            match entry.conn.record.phase() {
+            guarded(|| match entry.conn.record.phase() {
                 Phase::Idle | Phase::Busy => look_at_http(&entry.conn, &stream, now),
                 Phase::WebSocket => entry.look_at_websocket(&stream, now, away_before),
-            }
+            });
             if order != Order::Run as u8 {
-                obey(&entry.conn, &stream, order);
+                guarded(|| obey(&entry.conn, &stream, order));
             }
             true
         });
@@ -310,6 +314,12 @@ impl Work {
     }
 }
 
+/// Does something for one connection; `None` if code of the application panicked. That is not
+/// logged: the panic's hook has told of it, and the logger may be what panics.
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
 fn look_at_http(conn: &Connection, stream: &Stream, now: u64) {
     if conn.record.take_expired(now) {
         stream.cut();
@@ -319,10 +329,16 @@ fn look_at_http(conn: &Connection, stream: &Stream, now: u64) {
         Idle::First => config.head_timeout(),
         Idle::Next => config.keep_alive(),
     };
-    if conn.record.take_idle(now, patience) {
-        // What has come by now is still received, and answered.
+    if conn.record.take_idle(now, patience, || has_bytes(stream)) {
+        // What comes before this is still received, and answered.
         stream.shutdown_read();
     }
+}
+
+/// True if a connection that waits for a request has been sent something that its thread has not
+/// taken yet: the host is short of time, and the rest of the request may be on its way.
+fn has_bytes(stream: &Stream) -> bool {
+    stream.waiting_bytes() > 0
 }
 
 fn obey(conn: &Connection, stream: &Stream, order: u8) {
@@ -331,8 +347,8 @@ fn obey(conn: &Connection, stream: &Stream, order: u8) {
         return;
     }
     match conn.record.phase() {
-        Phase::Idle => stream.shutdown_read(),
-        Phase::Busy => {}
+        Phase::Idle if !has_bytes(stream) => stream.shutdown_read(),
+        Phase::Idle | Phase::Busy => {}
         Phase::WebSocket => {
             let frame = CloseFrame::of_server(close_code::GOING_AWAY, "the server is stopping");
             conn.close(frame);

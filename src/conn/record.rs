@@ -164,14 +164,20 @@ impl Record {
     }
 
     /// True if the connection has been idle for too long; says so once. `patience` is asked how
-    /// long that is when the connection is first seen to be idle.
-    pub(crate) fn take_idle(&self, now: u64, patience: impl FnOnce(Idle) -> Duration) -> bool {
+    /// long that is when the connection is first seen to be idle, and `has_bytes`, when the time is
+    /// over, whether its thread has only not run yet: then it is asked again next time.
+    pub(crate) fn take_idle(
+        &self,
+        now: u64,
+        patience: impl FnOnce(Idle) -> Duration,
+        has_bytes: impl FnOnce() -> bool,
+    ) -> bool {
         let idle_by = self.idle_by.load(Relaxed);
         let after = match idle_by {
             0 => return false,
             Idle::FIRST => now.saturating_add(millis(patience(Idle::First))),
             Idle::NEXT => now.saturating_add(millis(patience(Idle::Next))),
-            by if now < by => return false,
+            by if now < by || has_bytes() => return false,
             _ => 0,
         };
         // The thread may have a request meanwhile: then it stays.
@@ -325,10 +331,10 @@ mod tests {
         let record = Record::new();
         for (idle, time) in [(Idle::First, 100), (Idle::Next, 200)] {
             record.begin_idle(idle);
-            assert!(!record.take_idle(5000, patience), "seen late, and no earlier");
-            assert!(!record.take_idle(5000 + time - 1, patience));
-            assert!(record.take_idle(5000 + time, patience));
-            assert!(!record.take_idle(u64::MAX, patience), "once");
+            assert!(!record.take_idle(5000, patience, || false), "seen late, and no earlier");
+            assert!(!record.take_idle(5000 + time - 1, patience, || false));
+            assert!(record.take_idle(5000 + time, patience, || false));
+            assert!(!record.take_idle(u64::MAX, patience, || false), "once");
         }
     }
 
@@ -337,13 +343,13 @@ mod tests {
         let patience = |_| Duration::from_millis(100);
         let record = Record::new();
         record.begin_idle(Idle::Next);
-        assert!(!record.take_idle(1000, patience));
+        assert!(!record.take_idle(1000, patience, || false));
         record.end_idle();
-        assert!(!record.take_idle(9000, patience));
+        assert!(!record.take_idle(9000, patience, || false));
         record.begin_idle(Idle::Next);
-        assert!(!record.take_idle(9000, patience));
-        assert!(!record.take_idle(9099, patience));
-        assert!(record.take_idle(9100, patience));
+        assert!(!record.take_idle(9000, patience, || false));
+        assert!(!record.take_idle(9099, patience, || false));
+        assert!(record.take_idle(9100, patience, || false));
     }
 
     #[test]

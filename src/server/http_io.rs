@@ -223,28 +223,32 @@ impl HttpIo {
         self.stream.limit_unread(self.conn.shared.config.send_timeout());
         let deadline = Deadline::after(LINGER);
         let mut scrap = Vec::with_capacity(READ_BYTES);
-        while self.receive(&mut scrap, deadline).is_ok() {
+        while !deadline.is_past() && self.receive(&mut scrap, deadline).is_ok() {
             scrap.clear();
         }
     }
 
-    /// Receives more. What is there counts, however late this thread gets to run; but bytes that
-    /// drip win no time, since the next call fails.
+    /// Receives more. What is there counts, however late this thread gets to run and however many
+    /// reads it takes; but nothing is waited for any more once the time is over, so bytes that drip
+    /// win none.
     #[inline(never)]
     fn receive(&self, buffer: &mut Vec<u8>, deadline: Deadline) -> Result<(), End> {
         buffer.reserve(READ_BYTES);
-        while !deadline.is_past() {
+        loop {
+            // Asked first, so that what comes before the deadline is seen after it.
+            let is_over = deadline.is_past();
             let is_ready = self.stream.wait_readable(deadline.remaining());
-            if !is_ready.map_err(|_| End::OfStream)? {
-                continue;
+            if is_ready.map_err(|_| End::OfStream)? {
+                match self.stream.recv_into(buffer, Blocking::Never) {
+                    Ok(Received::Bytes(_)) => return Ok(()),
+                    Ok(Received::Nothing) => {}
+                    Ok(Received::End) | Err(_) => return Err(End::OfStream),
+                }
             }
-            match self.stream.recv_into(buffer, Blocking::Never) {
-                Ok(Received::Bytes(_)) => return Ok(()),
-                Ok(Received::Nothing) => {}
-                Ok(Received::End) | Err(_) => return Err(End::OfStream),
+            if is_over {
+                return Err(End::OfTime);
             }
         }
-        Err(End::OfTime)
     }
 
     fn send_all(&self, bytes: &[u8]) -> io::Result<()> {
@@ -320,4 +324,63 @@ pub(crate) fn refusal_bytes() -> Vec<u8> {
     let encoded = encode(Refusal::unavailable().into_response(), &how, &mut bytes);
     debug_assert!(encoded.is_ok());
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Weak;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::conn::connection::Shared;
+    use crate::conn::groups::NoGroups;
+
+    /// A connection for whose requests no time is left, and its client.
+    fn hurried() -> (HttpIo, Stream) {
+        let [server, client] = <[_; 2]>::from(UnixStream::pair().unwrap())
+            .map(|socket| Stream::new(OwnedFd::from(socket), ([127, 0, 0, 1], 1).into()));
+        let config = Config::default();
+        let config = config.with_head_timeout(Duration::ZERO).with_body_timeout(Duration::ZERO);
+        let shared = Arc::new(Shared::new(config, Weak::<NoGroups>::new()).unwrap());
+        let stream = Arc::new(server);
+        let conn = Arc::new(Connection::new(1, Arc::clone(&stream), shared));
+        (HttpIo::new(conn, stream), client)
+    }
+
+    fn say(client: &Stream, bytes: &[u8]) {
+        assert_eq!(client.send(bytes, Blocking::Never).unwrap(), bytes.len());
+    }
+
+    /// On a host that is short of time the thread of a connection may run long after what it waits
+    /// for has come.
+    #[test]
+    fn what_came_in_time_counts_however_late_and_in_how_many_reads_it_is_taken() {
+        let (io, client) = hurried();
+        let body = vec![b'b'; 3 * READ_BYTES];
+        let fields = format!("X: {}\r\n", "y".repeat(80)).repeat(90);
+        let length = body.len();
+        let head =
+            format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n{fields}\r\n");
+        assert!(head.len() > FIRST_BYTES + READ_BYTES);
+        say(&client, head.as_bytes());
+        say(&client, &body);
+        let head = io.read_head(Idle::First).unwrap();
+        io.expect_body(&head).unwrap();
+        assert_eq!(io.read_body().unwrap(), body);
+    }
+
+    #[test]
+    fn what_has_not_come_in_time_is_not_waited_for() {
+        let (io, client) = hurried();
+        say(&client, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nb");
+        let head = io.read_head(Idle::First).unwrap();
+        io.expect_body(&head).unwrap();
+        assert_eq!(io.read_body().unwrap_err().status(), 408);
+        let (io, client) = hurried();
+        say(&client, b"GET / HTTP/1.1\r\nHost");
+        let Err(NoHead::Refused(refusal)) = io.read_head(Idle::First) else { panic!("a refusal") };
+        assert_eq!(refusal.status(), 408);
+    }
 }

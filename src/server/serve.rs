@@ -212,15 +212,20 @@ impl Session {
         match catch_unwind(AssertUnwindSafe(|| route.handler().call(request))) {
             Ok(Ok(response)) => Outcome::Answer(response),
             Ok(Err(error)) => self.failure(error),
-            Err(panic) => self.panicked(&*panic),
+            Err(panic) => {
+                self.panicked("handler", &*panic);
+                Outcome::Panicked
+            }
         }
     }
 
+    /// Reports a panic of the application's code. The thread is not used again: the way of a panic
+    /// touches much of the stack, and thread-locals of the application may be half changed.
     #[inline(never)]
-    fn panicked(&self, panic: &(dyn Any + Send)) -> Outcome {
+    fn panicked(&self, what: &str, panic: &(dyn Any + Send)) {
+        self.conn.record.mark_deep();
         let (id, peer) = (self.conn.id(), self.conn.peer());
-        log::error!("conn-{id} {peer}: the handler panicked: {}", panic_text(panic));
-        Outcome::Panicked
+        log::error!("conn-{id} {peer}: the {what} panicked: {}", panic_text(panic));
     }
 
     /// Gives the request its socket, if it is a handshake that this route and its rules accept.
@@ -314,9 +319,7 @@ impl Session {
             Ok(Ok(true)) => return Next::Request,
             Ok(Ok(false)) => return Next::CloseGently,
             Ok(Err(error)) => log::debug!("conn-{id}: cannot answer: {error}"),
-            Err(panic) => {
-                log::error!("conn-{id}: the response body panicked: {}", panic_text(&*panic));
-            }
+            Err(panic) => self.panicked("response body", &*panic),
         }
         self.io.abort();
         Next::Close

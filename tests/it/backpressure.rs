@@ -4,7 +4,7 @@ use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use landline::{Config, Error, ErrorKind, Message, Result, Sender, WebSocket};
+use landline::{Bytes, Config, Error, ErrorKind, Message, Result, Sender, WebSocket};
 
 use crate::harness::{Client, PATIENCE, Running, echo, eventually, tell, websocket_server};
 
@@ -388,4 +388,34 @@ fn a_handler_that_does_not_keep_up_slows_its_client_down() {
     client.send_close(1000, "");
     client.expect_closed(1000);
     assert_eq!(told.next(), count, "nothing is lost");
+}
+
+/// What an application hands over to be sent, and what may fail when it is let go.
+struct Fragile(Vec<u8>);
+
+impl AsRef<[u8]> for Fragile {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        assert_ne!(thread::current().name(), Some("keeper"), "as asked");
+    }
+}
+
+#[test]
+fn a_panic_of_what_the_keeper_sends_harms_nobody_else() {
+    let config = standing_queue();
+    let size = config.outbound_bytes() - 4096;
+    let (server, told) = sender_server(config.with_keep_alive(Duration::from_millis(100)));
+    for _ in 0..2 {
+        let (mut client, sender) = stopped_reader(&server, &told);
+        sender.try_send(Bytes::from_owner(Fragile(vec![b'x'; size]))).unwrap();
+        assert_eq!(client.next_frame().payload.len(), size);
+    }
+    let mut idle = server.connect();
+    assert_eq!(idle.get("/").status, 404);
+    idle.expect_fin();
 }

@@ -147,6 +147,31 @@ fn a_server_that_relays_nothing_is_told() {
 }
 
 #[test]
+fn a_subscriber_does_not_begin_with_what_was_not_published() {
+    fn listen(_: &Request, ws: &WebSocket) -> Result<()> {
+        ws.join("room")?;
+        while ws.wait()?.is_some() {}
+        Ok(())
+    }
+    fn publish(request: &Request, ws: &WebSocket) -> Result<()> {
+        let room = request.hub().group("room");
+        while let Some(message) = ws.wait()? {
+            let text = message.as_text().expect("text");
+            room.send(format!("00ffffff{}", &text[8..]))?;
+        }
+        Ok(())
+    }
+    let builder = Server::builder().route("/room", require_websocket(listen));
+    let server = Running::start(builder.route("/publish", require_websocket(publish)));
+    let url = format!("ws://{}/room", server.address);
+    let publish = format!("ws://{}/publish", server.address);
+    let command = ["broadcast", &url, "--publish-url", &publish, "--subscribers", "2"];
+    let ended = bench(&[&command[..], &["--connect-timeout", "0.5"]].concat());
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("2 of 2 subscribers have heard nothing"), "{}", ended.stderr);
+}
+
+#[test]
 fn fragments_pings_and_short_reads_are_understood() {
     let pongs = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&pongs);
@@ -229,6 +254,31 @@ fn a_close_is_told_with_code_and_reason() {
     });
     let (faults, said) = faulty(&server, &[]);
     assert_eq!(faults["closed"], json!(1), "{said}");
+}
+
+/// It comes with the server's answer, so that the connection is never seen to be open.
+#[test]
+fn an_end_before_the_load_begins_is_told_and_not_waited_for() {
+    let server = StandIn::websocket_with_end();
+    let (faults, said) = faulty(&server, &[]);
+    assert_eq!(faults, json!({"content": 0, "order": 0, "lost": 0, "closed": 1}));
+    assert!(said.contains("closed by the server with 1013"), "{said}");
+    let server = StandIn::start(|_| ());
+    let ended = bench(&["http", &format!("http://{}/", server.address), "--connections", "1"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert!(ended.stderr.contains("ended by the server"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_told() {
+    let program = Program::serve(&["--no-access-log"]);
+    let url = format!("ws://{}/echo", program.addresses[0]);
+    let mut command = crate::program::binary("sh");
+    command.args(["-c", "exec \"$0\" \"$@\" > /dev/full", env!("CARGO_BIN_EXE_landline")]);
+    command.args(["bench", "echo", &url]).args(SHORT);
+    let ended = Program::spawn(command).end();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot write the report"), "{}", ended.stderr);
 }
 
 #[test]

@@ -36,6 +36,15 @@ impl StandIn {
         })
     }
 
+    /// Accepts the handshake and closes with 1013, both in one write.
+    pub(crate) fn websocket_with_end() -> Self {
+        Self::start(|guest| {
+            let mut answer = guest.acceptance("").into_bytes();
+            answer.extend_from_slice(b"\x88\x02\x03\xf5");
+            guest.send(answer);
+        })
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("ws://{}/", self.address)
     }
@@ -69,13 +78,19 @@ impl Guest {
 
     /// Answers the handshake with 101 and further header lines.
     pub(crate) fn accept(&mut self, lines: &str) {
+        let answer = self.acceptance(lines);
+        self.send(answer);
+    }
+
+    /// Receives the handshake; the 101 for it.
+    fn acceptance(&mut self, lines: &str) -> String {
         let head = self.head();
         let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
         let accept = derive_accept_key(key.expect("a key").as_bytes());
-        self.send(format!(
+        format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: {accept}\r\n{lines}\r\n"
-        ));
+        )
     }
 
     /// Sends bytes to a client that may be gone.

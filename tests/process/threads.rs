@@ -1,7 +1,9 @@
 //! Threads serve one connection after another, and those without one are few and do not stay.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Barrier};
+use std::io::{self, Read};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -72,6 +74,40 @@ fn a_thread_that_has_rendered_a_template_is_not_used_again() {
         let rendered = server.connect().get("/page").text().to_owned();
         eventually("the place is free", || server.handle.connections() == 0);
         assert_ne!(server.connect().get("/").text(), rendered);
+    }
+}
+
+/// The panic has touched more of its stack, and may have left thread-locals of the application half
+/// changed.
+#[test]
+fn a_thread_whose_handler_or_body_has_panicked_is_not_used_again() {
+    struct Wild;
+    impl Read for Wild {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            panic!("this body panics in a test")
+        }
+    }
+    let _alone = alone();
+    let (note, noted) = channel();
+    let note = Mutex::new(note);
+    let who = |_: &Request| format!("{:?}", thread::current().id());
+    let wild = move |request: &Request| -> Response {
+        note.lock().unwrap().send(format!("{:?}", thread::current().id())).unwrap();
+        match request.query("in") {
+            Some("body") => Response::reader("text/plain", Wild, None),
+            _ => panic!("this handler panics in a test"),
+        }
+    };
+    let server = Running::start(Server::builder().route("/", who).route("/wild", wild));
+    for _ in 0..10 {
+        for place in ["handler", "body"] {
+            let mut client = server.connect();
+            client.send(format!("GET /wild?in={place} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+            while client.receive() {}
+            drop(client);
+            eventually("the place is free", || server.handle.connections() == 0);
+            assert_ne!(server.connect().get("/").text(), noted.recv().unwrap(), "{place}");
+        }
     }
 }
 

@@ -66,7 +66,7 @@ fn tables(files: &[PathBuf]) -> Result<bool, Box<dyn Error>> {
         let report: Report = serde_json::from_str(&text)
             .map_err(|error| format!("{} is no report of peers: {error}", file.display()))?;
         match &mut all {
-            Some(all) => all.outcomes.extend(report.outcomes),
+            Some(all) => all.append(report),
             None => all = Some(report),
         }
     }

@@ -19,6 +19,13 @@ impl Report {
     pub(crate) fn is_complete(&self) -> bool {
         self.outcomes.iter().all(|outcome| outcome.figures.is_ok() || outcome.is_exempt)
     }
+
+    /// Adds a later run, whose rounds come after ours: only servers of one round are compared.
+    pub(crate) fn append(&mut self, later: Self) {
+        let ours = self.outcomes.iter().map(|outcome| outcome.round + 1).max().unwrap_or(0);
+        self.outcomes
+            .extend(later.outcomes.into_iter().map(|it| Outcome { round: ours + it.round, ..it }));
+    }
 }
 
 /// One server under one load, once.
@@ -97,4 +104,26 @@ pub(crate) struct Process {
 pub(crate) struct Client {
     /// Of a core; at 1 it was the load that set the pace.
     pub(crate) cpu_share: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_of_two_runs_are_not_mixed_up() {
+        let run = || {
+            let outcomes = (0..2).map(|round| Outcome {
+                cell: "http".into(),
+                server: Name::Floor,
+                round,
+                figures: Err("none".into()),
+                is_exempt: false,
+            });
+            Report { outcomes: outcomes.collect(), ..Report::default() }
+        };
+        let mut all = run();
+        all.append(run());
+        assert!(all.outcomes.iter().map(|outcome| outcome.round).eq(0..4));
+    }
 }

@@ -37,9 +37,13 @@ impl Peer {
         std::iter::from_fn(|| self.record()).collect()
     }
 
+    /// Sends bytes.
+    pub(crate) fn say(&self, bytes: &[u8]) {
+        assert_eq!(self.0.send(bytes, Blocking::Never).unwrap(), bytes.len());
+    }
+
     fn send(&self, frames: &[Vec<u8>]) {
-        let bytes = frames.concat();
-        assert_eq!(self.0.send(&bytes, Blocking::Never).unwrap(), bytes.len());
+        self.say(&frames.concat());
     }
 }
 

@@ -20,3 +20,37 @@ fn who_arrives_and_holds_between_two_looks_at_the_mail_is_not_forgotten() {
     work.look_at_holders();
     assert_eq!(peer.records(), [answers(2).concat()]);
 }
+
+/// What a connection that waits for a request does when the keeper ends its wait by `end`: what has
+/// come is taken, more may come, and only what was no request is ended by the next look.
+fn outlives_what_it_has_not_taken(end: impl Fn(&Connection, &Stream)) {
+    let (ws, peer) = open(0);
+    let (conn, stream) = (&ws.conn, ws.conn.stream().unwrap());
+    conn.record.set_phase(Phase::Idle);
+    conn.record.begin_idle(Idle::Next);
+    look_at_http(conn, &stream, 1);
+    peer.say(b"GET /");
+    end(conn, &stream);
+    let mut bytes = Vec::with_capacity(64);
+    let received = stream.recv_into(&mut bytes, Blocking::Never).unwrap();
+    assert_eq!((received, &*bytes), (Received::Bytes(5), &b"GET /"[..]));
+    let received = stream.recv_into(&mut bytes, Blocking::Never).unwrap();
+    assert_eq!(received, Received::Nothing, "there may be more to come");
+    // What came was no request, or the thread would have said so.
+    end(conn, &stream);
+    assert_eq!(stream.recv_into(&mut bytes, Blocking::Never).unwrap(), Received::End);
+}
+
+/// On a host that is short of time the thread of a connection may run long after the bytes that it
+/// waits for have come.
+#[test]
+fn what_came_in_time_is_no_idleness_however_late_its_thread_runs() {
+    outlives_what_it_has_not_taken(|conn, stream| {
+        look_at_http(conn, stream, 1 + millis(conn.shared.config.keep_alive()));
+    });
+}
+
+#[test]
+fn a_request_that_has_begun_before_the_stop_is_not_cut_off() {
+    outlives_what_it_has_not_taken(|conn, stream| obey(conn, stream, Order::Drain as u8));
+}

@@ -46,9 +46,8 @@ pub(crate) struct EchoArgs {
     /// A WebSocket that sends back what it gets, as ws://HOST:PORT/PATH
     #[arg(value_name = "URL", value_parser = ws_url)]
     pub(crate) url: Url,
-    /// Connections
-    #[arg(long, value_name = "N", value_parser = size, default_value = "64")]
-    pub(crate) connections: usize,
+    #[command(flatten)]
+    pub(crate) clients: ClientsArgs,
     /// Messages of each connection that are sent and not yet answered
     #[arg(long, value_name = "N", value_parser = size, default_value = "1")]
     pub(crate) in_flight: usize,
@@ -107,9 +106,8 @@ pub(crate) struct ConnectArgs {
     /// Any WebSocket
     #[arg(value_name = "URL", value_parser = ws_url)]
     pub(crate) url: Url,
-    /// Connections at a time
-    #[arg(long, value_name = "N", value_parser = size, default_value = "64")]
-    pub(crate) connections: usize,
+    #[command(flatten)]
+    pub(crate) clients: ClientsArgs,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
@@ -119,14 +117,20 @@ pub(crate) struct HttpArgs {
     /// What to GET, as http://HOST:PORT/PATH
     #[arg(value_name = "URL", value_parser = http_url)]
     pub(crate) url: Url,
-    /// Connections
-    #[arg(long, value_name = "N", value_parser = size, default_value = "64")]
-    pub(crate) connections: usize,
+    #[command(flatten)]
+    pub(crate) clients: ClientsArgs,
     /// What the body of every response must be
     #[arg(long, value_name = "TEXT")]
     pub(crate) expect: Option<String>,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ClientsArgs {
+    /// Connections at a time
+    #[arg(long, value_name = "N", value_parser = size, default_value = "64")]
+    pub(crate) connections: usize,
 }
 
 #[derive(Args, Clone, Debug)]

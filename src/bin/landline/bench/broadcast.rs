@@ -164,7 +164,7 @@ impl BroadcastLoad {
             head.and_then(|head| Some((self.publisher_of(head.stamp(stamp_len))?, head.number)));
         if !self.subscribers[id].has_joined {
             if let Some((publisher, number)) = found {
-                self.join(id, publisher, number);
+                self.join(id, publisher, number.into());
             }
             return Ok(None);
         }
@@ -175,12 +175,16 @@ impl BroadcastLoad {
         Ok(taken)
     }
 
-    /// The first message of a subscriber, which has missed nothing that was meant for it.
-    fn join(&mut self, id: usize, publisher: usize, number: u32) {
+    /// The first message of a subscriber, which has missed nothing that was meant for it. One that
+    /// was not published begins nothing: what is counted would grow with a number of the server's.
+    fn join(&mut self, id: usize, publisher: usize, number: u64) {
+        if number >= self.board.publishers[publisher].count() {
+            return;
+        }
         let subscriber = &mut self.subscribers[id];
         subscriber.has_joined = true;
-        subscriber.sequences[publisher].next = u64::from(number) + 1;
-        self.arrivals[publisher].add(0..u64::from(number) + 1);
+        subscriber.sequences[publisher].next = number + 1;
+        self.arrivals[publisher].add(0..number + 1);
         self.board.joined.fetch_add(1, Relaxed);
     }
 
@@ -400,7 +404,7 @@ impl Load for BroadcastLoad {
     }
 
     fn is_ready(&self, core: &Core) -> bool {
-        core.alive() == core.open() && self.board.joined.load(Relaxed) == self.plan.all_subscribers
+        core.is_settled() && self.board.joined.load(Relaxed) == self.plan.all_subscribers
     }
 
     fn opened(&mut self, _core: &mut Core, id: usize, _now: u64) -> Result<(), End> {

@@ -120,9 +120,20 @@ impl Core {
         self.window.phase(now)
     }
 
+    /// True while there is to be load, measured or not.
+    pub(crate) fn is_loading(&self, now: u64) -> bool {
+        matches!(self.phase(now), Phase::Warming | Phase::Measured)
+    }
+
     /// Connections that are open.
     pub(crate) fn open(&self) -> usize {
         self.open
+    }
+
+    /// True if every connection that was asked for is open or has ended. One that the server has
+    /// ended by now is a fault, and no reason to wait.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.alive() == self.open
     }
 
     /// Connections that are open, being opened or asked for.
@@ -253,6 +264,11 @@ impl Core {
         Ok(())
     }
 
+    /// Bytes that were given to be sent and that the kernel has not taken yet.
+    pub(crate) fn unsent(&self, id: usize) -> usize {
+        self.links[id].as_ref().map_or(0, |link| link.unsent.len())
+    }
+
     /// Ends a connection from this side, at once.
     pub(crate) fn end(&mut self, id: usize) {
         if let Some(link) = self.links[id].take() {
@@ -306,6 +322,11 @@ impl Core {
         match self.flush(id) {
             Ok(()) if is_open => Step::Opened(Vec::new()),
             Ok(()) => Step::Nothing,
+            // Some loads wait for as many as were asked for to have been open.
+            Err(End::Broken(error)) if !is_open => {
+                self.fail(format!("cannot send the handshake to {address}: {error}"));
+                Step::Nothing
+            }
             Err(end) => Step::Ended(end),
         }
     }

@@ -201,7 +201,7 @@ impl Load for EchoLoad {
     }
 
     fn is_ready(&self, core: &Core) -> bool {
-        core.open() == self.plan.connections
+        core.is_settled()
     }
 
     fn opened(&mut self, _core: &mut Core, id: usize, _now: u64) -> Result<(), End> {
@@ -211,9 +211,9 @@ impl Load for EchoLoad {
 
     fn received(&mut self, core: &mut Core, id: usize, bytes: &[u8], now: u64) -> Result<(), End> {
         self.read(core, id, bytes, now)?;
-        match core.phase(now) {
-            Phase::Warming | Phase::Measured if self.is_started => self.refill(core, id, now),
-            _ => Ok(()),
+        match self.is_started && core.is_loading(now) {
+            true => self.refill(core, id, now),
+            false => Ok(()),
         }
     }
 
@@ -226,7 +226,7 @@ impl Load for EchoLoad {
     }
 
     fn turn(&mut self, core: &mut Core, now: u64) -> Option<Duration> {
-        if !self.is_started && matches!(core.phase(now), Phase::Warming | Phase::Measured) {
+        if !self.is_started && core.is_loading(now) {
             self.is_started = true;
             for id in 0..self.lines.len() {
                 let now = core.shared.now();

@@ -60,8 +60,7 @@ impl Load for HoldLoad {
     }
 
     fn is_ready(&self, core: &Core) -> bool {
-        // One that the server has ended by now is a fault, and no reason to wait.
-        core.alive() == core.open()
+        core.is_settled()
     }
 
     fn opened(&mut self, _core: &mut Core, id: usize, _now: u64) -> Result<(), End> {

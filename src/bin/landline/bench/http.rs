@@ -59,7 +59,7 @@ impl HttpLoad {
 
     fn ask(&mut self, core: &mut Core, id: usize, now: u64) -> Result<(), End> {
         let client = &mut self.clients[id];
-        if !client.is_open || client.is_asking || !is_loading(core, now) {
+        if !client.is_open || client.is_asking || !core.is_loading(now) {
             return Ok(());
         }
         client.is_asking = true;
@@ -142,17 +142,13 @@ impl HttpLoad {
     }
 }
 
-fn is_loading(core: &Core, now: u64) -> bool {
-    matches!(core.phase(now), Phase::Warming | Phase::Measured)
-}
-
 impl Load for HttpLoad {
     fn begin(&mut self, core: &mut Core) {
         (0..self.clients.len()).for_each(|id| core.want(id, 0));
     }
 
     fn is_ready(&self, core: &Core) -> bool {
-        core.open() == self.clients.len()
+        core.is_settled()
     }
 
     fn opened(&mut self, core: &mut Core, id: usize, now: u64) -> Result<(), End> {
@@ -187,13 +183,13 @@ impl Load for HttpLoad {
             return;
         }
         core.tally.reconnects += 1;
-        if is_loading(core, now) {
+        if core.is_loading(now) {
             core.want(id, 0);
         }
     }
 
     fn turn(&mut self, core: &mut Core, now: u64) -> Option<Duration> {
-        if !self.is_started && is_loading(core, now) {
+        if !self.is_started && core.is_loading(now) {
             self.is_started = true;
             for id in 0..self.clients.len() {
                 let now = core.shared.now();

@@ -1,6 +1,6 @@
 //! The thread that leads: starts the threads of load, samples the server, shows the progress.
 
-use std::io::{IsTerminal as _, Write as _, stderr, stdout};
+use std::io::{ErrorKind, IsTerminal as _, Write as _, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -50,14 +50,22 @@ fn lead(plan: Plan) -> Result<Option<String>, String> {
     let words = start(&plan, &shared)?;
     let leader = Leader { shared, words, interrupted, common };
     let report = leader.lead(plan, before)?;
-    let mut out = stdout().lock();
-    let text = match leader.common.json {
+    print(&match leader.common.json {
         true => format!("{}\n", report.json()),
         false => report.text(),
-    };
-    // If nobody listens, the exit code still tells.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    })?;
     Ok(report.complaint())
+}
+
+/// Writes the report; if nobody listens, the exit code still tells.
+fn print(report: &str) -> Result<(), String> {
+    let mut out = stdout().lock();
+    match out.write_all(report.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(format!("cannot write the report: {error}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What has to be so before any connection.

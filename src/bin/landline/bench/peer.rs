@@ -9,6 +9,10 @@ const CLOSE: u8 = 0x88;
 const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
 
+/// Where so much waits to be sent, pings are not answered: their server reads too little, and only the
+/// last one need be (RFC 6455 5.5.3).
+const MOST_UNSENT: usize = 16 * 1024 * 1024;
+
 /// Close code of a good end (RFC 6455 7.4.1).
 const NORMAL: u16 = 1000;
 
@@ -47,7 +51,9 @@ impl Peer {
     /// A close frame: `Done` if it answers ours.
     pub(crate) fn control(&self, core: &mut Core, id: usize, piece: Piece<'_>) -> Result<(), End> {
         match piece {
-            Piece::Ping(payload) if !self.is_leaving => core.send(id, &frame(PONG, &payload)),
+            Piece::Ping(payload) if !self.is_leaving && core.unsent(id) < MOST_UNSENT => {
+                core.send(id, &frame(PONG, &payload))
+            }
             // An answer may leave the code out.
             Piece::Close { code, .. } if self.is_leaving && code.unwrap_or(NORMAL) == NORMAL => {
                 Err(End::Done)
@@ -81,4 +87,44 @@ pub(crate) fn blame(core: &mut Core, id: usize, end: End) {
     };
     core.tally.faults.closed += is_closed;
     core.tally.blame(|| text);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::bench::core::{Dialing, Step, Target};
+    use crate::bench::shared::Shared;
+
+    #[test]
+    fn pings_of_a_server_that_does_not_read_take_only_so_much_memory() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addresses = vec![server.local_addr().unwrap()];
+        let dialing = Dialing {
+            targets: vec![Target { addresses, handshake: None }],
+            sources: Vec::new(),
+            timeout: Duration::from_secs(10),
+            at_once: 1,
+        };
+        let mut core = Core::new(Arc::new(Shared::new(1).unwrap()), 0, dialing).unwrap();
+        core.want(0, 0);
+        core.dial();
+        let mut ready = Vec::new();
+        while !core.is_open(0) {
+            core.wait(Duration::from_secs(10), &mut ready).unwrap();
+            for event in ready.drain(..) {
+                assert!(matches!(core.step(event, &mut []), Step::Opened(_)));
+            }
+        }
+        let peer = Peer::default();
+        let payload = vec![b'p'; 125];
+        let answer = frame(PONG, &payload).len();
+        for _ in 0..2 * MOST_UNSENT / answer {
+            peer.control(&mut core, 0, Piece::Ping(payload.clone())).unwrap();
+        }
+        assert!(core.unsent(0) < MOST_UNSENT + answer, "{}", core.unsent(0));
+    }
 }

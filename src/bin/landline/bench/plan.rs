@@ -109,7 +109,8 @@ fn share(number: usize, threads: usize, thread: usize) -> usize {
 }
 
 fn echo(args: EchoArgs) -> Result<Plan, String> {
-    let EchoArgs { url, connections, in_flight, bytes, message, common } = args;
+    let EchoArgs { url, clients, in_flight, bytes, message, common } = args;
+    let connections = clients.connections;
     let targets = vec![websocket(&url, message.deflate)?];
     let settings =
         [("connections", connections), ("in_flight", in_flight), ("payload_bytes", bytes)];
@@ -180,7 +181,8 @@ fn hold(args: HoldArgs) -> Result<Plan, String> {
 }
 
 fn connect(args: ConnectArgs) -> Result<Plan, String> {
-    let ConnectArgs { url, connections, common } = args;
+    let ConnectArgs { url, clients, common } = args;
+    let connections = clients.connections;
     let targets = vec![websocket(&url, false)?];
     // Each port is in use for a while after its connection.
     let dialing = dialing(targets, MOST_SOURCES * PORTS, &common);
@@ -194,7 +196,8 @@ fn connect(args: ConnectArgs) -> Result<Plan, String> {
 }
 
 fn http(args: HttpArgs) -> Result<Plan, String> {
-    let HttpArgs { url, connections, expect, common } = args;
+    let HttpArgs { url, clients, expect, common } = args;
+    let connections = clients.connections;
     let targets = vec![Target { addresses: url.resolve()?, handshake: None }];
     let plan = HttpPlan::new(&url, connections, expect);
     Ok(Plan {

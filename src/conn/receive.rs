@@ -47,8 +47,8 @@ pub(crate) struct Receive {
     large: Option<Vec<u8>>,
     /// A read has filled the tiny buffer, so it is no longer used.
     is_past_tiny: bool,
-    /// Received and not decoded, since the inbox is full: where messages are compressed, one read
-    /// can hold a thousand times its size.
+    /// Where messages are compressed: received and not decoded, because the read has not returned,
+    /// or because the inbox is full and one read can hold a thousand times its size.
     undecoded: Vec<u8>,
     /// The peer broke the protocol: its bytes are read and dropped, so that our close frame is
     /// not lost to a reset.
@@ -362,3 +362,6 @@ impl Receive {
 fn is_closing(conn: &Connection) -> bool {
     conn.record.is_closing()
 }
+
+#[cfg(test)]
+mod tests;

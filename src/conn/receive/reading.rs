@@ -6,7 +6,9 @@
 //! 2 KiB from then on. A read that fills those is followed by reads into a buffer of 64 KiB, which
 //! all connections share and take in turns, given back at the first that does not fill it and ends
 //! with a whole frame. A large binary message is read straight into its own memory. Where messages
-//! are compressed, what of a read would pass the inbox's limit of bytes waits undecoded.
+//! are compressed, what was read to the stack is copied, and decoded when the read has returned: zlib's
+//! frames would pass the second page below it. What of it would pass the inbox's limit of bytes
+//! waits undecoded.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -26,7 +28,11 @@ const SMALL_READ: usize = 2 * 1024;
 
 impl Receive {
     /// Waits in `recv`, between two frames without the large buffer.
-    pub(super) fn read_waiting(&mut self, conn: &Connection, stream: &Stream) -> io::Result<Received> {
+    pub(super) fn read_waiting(
+        &mut self,
+        conn: &Connection,
+        stream: &Stream,
+    ) -> io::Result<Received> {
         if self.large.is_some() && self.decoder.due() == 0 {
             let received = self.read(conn, stream, Blocking::Never)?;
             if received != Received::Nothing {
@@ -104,6 +110,8 @@ impl Receive {
     }
 
     /// Reads to a little of the stack.
+    // Inlined, its buffer would lie below the large one's reader.
+    #[inline(never)]
     fn read_tiny(
         &mut self,
         conn: &Connection,
@@ -113,7 +121,7 @@ impl Receive {
         let mut buffer = [const { MaybeUninit::uninit() }; TINY_READ];
         let (received, bytes) = stream.recv_uninit(&mut buffer, blocking)?;
         self.is_past_tiny = bytes.len() == TINY_READ;
-        self.digest(conn, bytes);
+        self.take_in(conn, bytes);
         Ok(received)
     }
 
@@ -131,8 +139,19 @@ impl Receive {
         if bytes.len() == SMALL_READ {
             self.large = Some(conn.shared.buffers.take());
         }
-        self.digest(conn, bytes);
+        self.take_in(conn, bytes);
         Ok(received)
+    }
+
+    /// Digests what lies on the stack; where messages are compressed, when the read has returned:
+    /// the inflater's frames need the room of the buffer.
+    #[inline]
+    fn take_in(&mut self, conn: &Connection, bytes: &mut [u8]) {
+        if self.decoder.inflates() {
+            self.undecoded.extend_from_slice(bytes);
+        } else {
+            self.digest(conn, bytes);
+        }
     }
 
     /// Reads to the large buffer, and gives it back when the burst is over.

@@ -209,7 +209,10 @@ impl Receive {
         conn.record.set_ending_by(0);
     }
 
+    /// The handler may stay away for long: what it has to take waits, but not half a message.
     fn end_with(&mut self, conn: &Connection, ending: Ending) {
+        self.decoder.stop();
+        self.large = None;
         self.ending.get_or_insert(ending);
         let timeout = conn.shared.config.close_timeout();
         conn.record.set_ending_by(conn.shared.clock.after(timeout));
@@ -227,7 +230,7 @@ impl Receive {
         self.stream = None;
         self.large = None;
         self.undecoded = Vec::new();
-        self.decoder = Decoder::new(0);
+        self.decoder.stop();
         self.discard_inbox();
         self.has_ended = true;
     }
@@ -352,7 +355,6 @@ impl Receive {
 
     fn refuse(&mut self, conn: &Connection, violation: Violation) {
         self.is_deaf = true;
-        self.large = None;
         self.end_with(conn, Ending::Violated(violation));
     }
 }

@@ -5,6 +5,7 @@ use flate2::{Compress, Compression, FlushCompress};
 use super::*;
 use crate::conn::hold::tests::{Peer, open_compressed};
 use crate::conn::socket::WebSocket;
+use crate::ws::close::close_code;
 
 const MESSAGE: usize = 1000;
 
@@ -62,4 +63,23 @@ fn pings_of_one_read_are_answered_in_order_before_the_reply() {
     ws.send("reply").unwrap();
     let sent = peer.records().concat();
     assert_eq!(sent, b"\x8a\x03one\x8a\x00\x8a\x03two\x81\x05reply");
+}
+
+#[test]
+fn an_end_gives_back_the_inflater_though_nobody_comes_for_it() {
+    let half = frame(0x42, &packed()[..3]);
+    let close = frame(0x88, &close_code::NORMAL.to_be_bytes());
+    for end in [Some(frame(0xc9, b"")), Some(close), None] {
+        let (ws, peer) = open();
+        peer.send(&[half.clone()]);
+        assert!(fill(&ws));
+        assert_eq!(ws.conn.shared.pools.ready(), (0, 0), "in use");
+        match &end {
+            Some(frame) => peer.send(std::slice::from_ref(frame)),
+            None => drop(peer),
+        }
+        assert!(fill(&ws));
+        assert!(ws.conn.record.ending_by() != 0);
+        assert_eq!(ws.conn.shared.pools.ready(), (0, 1), "{end:x?}");
+    }
 }

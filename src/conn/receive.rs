@@ -44,6 +44,8 @@ pub(crate) struct Receive {
     decoder: Decoder,
     inbox: VecDeque<Message>,
     inbox_bytes: usize,
+    /// Of messages that were decoded at once after our close frame.
+    dropped_bytes: usize,
     large: Option<Vec<u8>>,
     /// A read has filled the tiny buffer, so it is no longer used.
     is_past_tiny: bool,
@@ -74,6 +76,7 @@ impl Receive {
             decoder: Decoder::new(config.message_bytes()),
             inbox: VecDeque::new(),
             inbox_bytes: 0,
+            dropped_bytes: 0,
             large: None,
             is_past_tiny: false,
             undecoded: Vec::new(),
@@ -161,6 +164,12 @@ impl Receive {
     /// True if not even the handler's own look-ahead may add to the inbox.
     fn is_stuffed(&self, conn: &Connection) -> bool {
         self.inbox_bytes >= conn.shared.config.inbox_bytes() && !is_closing(conn)
+    }
+
+    /// True if what was dropped after our close frame would have filled the inbox: whoever decodes
+    /// it may be the keeper, which has others to see to.
+    fn has_dropped_much(&self, conn: &Connection) -> bool {
+        self.dropped_bytes >= conn.shared.config.inbox_bytes()
     }
 
     /// Reads everything the kernel holds, up to the inbox's limit of bytes.
@@ -278,6 +287,7 @@ impl Receive {
     /// Decodes bytes and acts on what they say.
     fn digest(&mut self, conn: &Connection, bytes: &mut [u8]) {
         let mut input = bytes;
+        self.dropped_bytes = 0;
         while !self.is_deaf && !input.is_empty() {
             if let Some(small) = self.decoder.decode_small(&mut input) {
                 match small {
@@ -291,7 +301,7 @@ impl Receive {
                     Err(violation) => self.refuse(conn, violation),
                 }
             }
-            if self.decoder.inflates() && self.is_stuffed(conn) {
+            if self.decoder.inflates() && (self.is_stuffed(conn) || self.has_dropped_much(conn)) {
                 self.undecoded = input.to_vec();
                 break;
             }
@@ -347,6 +357,7 @@ impl Receive {
     fn keep(&mut self, conn: &Connection, message: Message) {
         self.messages_received += 1;
         if is_closing(conn) {
+            self.dropped_bytes += message.len() + MESSAGE_OVERHEAD;
             return;
         }
         self.inbox_bytes += message.len() + MESSAGE_OVERHEAD;

@@ -66,6 +66,25 @@ fn pings_of_one_read_are_answered_in_order_before_the_reply() {
 }
 
 #[test]
+fn after_our_close_frame_a_read_is_dropped_in_steps() {
+    const MESSAGES: usize = 20;
+    let (ws, peer) = open();
+    ws.close(close_code::NORMAL, "").unwrap();
+    let close = frame(0x88, &close_code::NORMAL.to_be_bytes());
+    let frames = std::iter::repeat_n(frame(0xc2, &packed()), MESSAGES).chain([close]);
+    peer.send(&frames.collect::<Vec<_>>());
+    let mut receive = ws.conn.receive.lock();
+    let mut before = 0;
+    while !receive.has_ended() {
+        assert!(receive.fill_for_keeper(&ws.conn));
+        let now = receive.messages_received() as usize;
+        assert!(now <= before + 1, "{} in one turn of the keeper", now - before);
+        before = now;
+    }
+    assert_eq!((before, receive.waiting_messages()), (MESSAGES, 0));
+}
+
+#[test]
 fn an_end_gives_back_the_inflater_though_nobody_comes_for_it() {
     let half = frame(0x42, &packed()[..3]);
     let close = frame(0x88, &close_code::NORMAL.to_be_bytes());

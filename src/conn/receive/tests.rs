@@ -90,7 +90,7 @@ fn an_end_gives_back_the_inflater_though_nobody_comes_for_it() {
     let close = frame(0x88, &close_code::NORMAL.to_be_bytes());
     for end in [Some(frame(0xc9, b"")), Some(close), None] {
         let (ws, peer) = open();
-        peer.send(&[half.clone()]);
+        peer.send(std::slice::from_ref(&half));
         assert!(fill(&ws));
         assert_eq!(ws.conn.shared.pools.ready(), (0, 0), "in use");
         match &end {

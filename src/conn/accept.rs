@@ -147,6 +147,13 @@ impl WebSocket {
         if self.is_open.load(Ordering::Acquire) {
             return Ok(());
         }
+        self.open_now()
+    }
+
+    // Inlined, its frame would be part of every call of the socket.
+    #[cold]
+    #[inline(never)]
+    fn open_now(&self) -> Result<()> {
         self.open_with(|| Ok(()))
     }
 

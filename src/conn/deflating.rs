@@ -30,6 +30,7 @@ impl Deflating {
     ///
     /// # Blocking
     /// Never; to be called without a lock, for it takes its time.
+    #[inline(never)]
     pub(super) fn pack(&self, message: &Message, pools: &Pools) -> Option<Bytes> {
         if self.has_context_takeover || !self.applies_to(message) {
             return None;
@@ -54,7 +55,7 @@ impl OwnCompressor {
         if !deflating.has_context_takeover || !deflating.applies_to(message) {
             return None;
         }
-        let make = || Box::new(Compressor::new(&deflating.dialect));
+        let make = || Compressor::boxed(&deflating.dialect);
         let compressor = self.compressor.get_or_insert_with(make);
         if std::mem::take(&mut self.is_stale) {
             compressor.reset();

@@ -381,7 +381,7 @@ impl Entry {
             return;
         }
         self.conclude(now, away_before);
-        if is_away(&self.conn, away_before) && !self.conn.is_read_watched() {
+        if is_away(&self.conn, away_before) && !is_read_awaited(&self.conn) {
             read_for(&self.conn, stream);
         }
         self.keep_alive(stream, now);
@@ -449,6 +449,13 @@ impl Entry {
 fn is_away(conn: &Connection, before: u64) -> bool {
     let since = conn.record.away_since();
     since != 0 && since < before
+}
+
+/// True if the keeper is called as soon as there is something to decode. The socket says nothing
+/// of what was received and not decoded.
+fn is_read_awaited(conn: &Connection) -> bool {
+    let has_undecoded = || conn.receive.try_lock().is_some_and(|receive| receive.has_undecoded());
+    conn.is_read_watched() && !has_undecoded()
 }
 
 /// Reads for a handler that is away, then asks to be called when there is more.

@@ -140,7 +140,13 @@ impl Connection {
         if patience == Patience::Reply && self.hold_plain(&message) {
             return Ok(());
         }
-        let mut outgoing = self.pack(message);
+        // One after the other: zlib's frames must not lie below those of sending.
+        let packed = self.pack(&message);
+        self.send_outgoing(Outgoing::new(message, packed), patience)
+    }
+
+    #[inline(never)]
+    fn send_outgoing(&self, mut outgoing: Outgoing, patience: Patience) -> Result<()> {
         let mut state = self.outbox.state.lock();
         let mut waiting_since = None;
         loop {
@@ -194,14 +200,13 @@ impl Connection {
     }
 
     /// Compresses a message by itself, if that was agreed; to be called without the send lock.
-    fn pack(&self, message: Message) -> Outgoing {
-        let packed = match self.outbox.deflating() {
-            Some(deflating) if !self.record.is_closing() => {
-                deflating.pack(&message, &self.shared.pools)
-            }
-            _ => None,
-        };
-        Outgoing::new(message, packed)
+    #[inline]
+    fn pack(&self, message: &Message) -> Option<Bytes> {
+        let deflating = self.outbox.deflating()?;
+        if self.record.is_closing() {
+            return None;
+        }
+        deflating.pack(message, &self.shared.pools)
     }
 
     /// Compresses a message with the help of those before, if that was agreed. It is sent next:

@@ -8,25 +8,13 @@
 //! effect in its turn: when the handler has taken every message before it and comes for the next,
 //! so that it can still answer them. A handler that is away with nothing left to take is not
 //! waited for, and no handler longer than the close deadline.
-//!
-//! # Buffers
-//! A read goes to the reader's stack, so that an idle connection owns no buffer at all: to 512
-//! bytes as long as that has always been enough, which keeps the stack within two pages, and to
-//! 2 KiB from then on. A read that fills those is followed by reads into a buffer of 64 KiB, which
-//! all connections share and take in turns, given back at the first that does not fill it and ends
-//! with a whole frame. A large binary message is read straight into its own memory. Where messages
-//! are compressed, what of a read would pass the inbox's limit of bytes waits undecoded.
 
-use std::io;
-use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::conn::arrivals::Arrivals;
+use crate::conn::arrivals::{Arrivals, MESSAGE_OVERHEAD};
 use crate::conn::connection::Connection;
-use crate::conn::mailbox::Mailbox;
-use crate::conn::waiting::{Until, Waiting};
-use crate::deadline::Deadline;
+use crate::conn::waiting::Until;
 use crate::net::stream::{Blocking, Received, Stream};
 use crate::ws::Message;
 use crate::ws::close::{CloseFrame, Side, Violation};
@@ -35,11 +23,7 @@ use crate::ws::deflate::inflation::Inflation;
 use crate::ws::encoded::FrameKind;
 use crate::ws::frame::{Decoder, Event};
 
-/// The buffer on the stack of a reader that has never needed more.
-const TINY_READ: usize = 512;
-
-/// The buffer on the stack of the others.
-const SMALL_READ: usize = 2 * 1024;
+mod reading;
 
 /// What the peer did to end the connection.
 #[derive(Debug)]
@@ -56,11 +40,13 @@ pub(crate) struct Receive {
     stream: Option<Arc<Stream>>,
     decoder: Decoder,
     inbox: Arrivals,
+    /// Of messages that were decoded at once after our close frame.
+    dropped_bytes: usize,
     large: Option<Vec<u8>>,
     /// A read has filled the tiny buffer, so it is no longer used.
     is_past_tiny: bool,
-    /// Received and not decoded, since the inbox is full: where messages are compressed, one read
-    /// can hold a thousand times its size.
+    /// Where messages are compressed: received and not decoded, because the read has not returned,
+    /// or because the inbox is full and one read can hold a thousand times its size.
     undecoded: Vec<u8>,
     /// The peer broke the protocol: its bytes are read and dropped, so that our close frame is
     /// not lost to a reset.
@@ -73,7 +59,8 @@ pub(crate) struct Receive {
     bytes_received: u64,
     /// Of the pings of one read only the last is answered, by who reads (RFC 6455 5.5.3).
     answers_last_ping: bool,
-    last_ping: Option<Vec<u8>>,
+    /// Answered when the read has returned, out of less of the stack.
+    unanswered_ping: Option<Vec<u8>>,
     /// Of a client and groups that both have messages, whose is the next.
     pub(super) is_groups_turn: bool,
 }
@@ -84,6 +71,7 @@ impl Receive {
             stream: None,
             decoder: Decoder::new(config.message_bytes()),
             inbox: Arrivals::default(),
+            dropped_bytes: 0,
             large: None,
             is_past_tiny: false,
             undecoded: Vec::new(),
@@ -93,7 +81,7 @@ impl Receive {
             messages_received: 0,
             bytes_received: 0,
             answers_last_ping: false,
-            last_ping: None,
+            unanswered_ping: None,
             is_groups_turn: false,
         }
     }
@@ -114,6 +102,7 @@ impl Receive {
         self.inbox.reserve_one();
         self.stream = Some(stream);
         self.digest(conn, &mut early);
+        self.answer_ping(conn);
     }
 
     /// The oldest waiting message; if there is none, what was held back for more to come goes out.
@@ -169,6 +158,12 @@ impl Receive {
         self.inbox.bytes() >= conn.shared.config.inbox_bytes() && !is_closing(conn)
     }
 
+    /// True if what was dropped after our close frame would have filled the inbox: whoever decodes
+    /// it may be the keeper, which has others to see to.
+    fn has_dropped_much(&self, conn: &Connection) -> bool {
+        self.dropped_bytes >= conn.shared.config.inbox_bytes()
+    }
+
     /// Reads everything the kernel holds, up to the inbox's limit of bytes.
     ///
     /// What comes while it reads is left alone: a client that sends without end, and nothing that
@@ -200,9 +195,6 @@ impl Receive {
         self.answers_last_ping = true;
         let has_come = self.fill(conn, Until::Now);
         self.answers_last_ping = false;
-        if let Some(payload) = self.last_ping.take() {
-            conn.send_control(FrameKind::Pong, &payload);
-        }
         has_come
     }
 
@@ -218,7 +210,10 @@ impl Receive {
         conn.record.set_ending_by(0);
     }
 
+    /// The handler may stay away for long: what it has to take waits, but not half a message.
     fn end_with(&mut self, conn: &Connection, ending: Ending) {
+        self.decoder.stop();
+        self.large = None;
         self.ending.get_or_insert(ending);
         let timeout = conn.shared.config.close_timeout();
         conn.record.set_ending_by(conn.shared.clock.after(timeout));
@@ -235,7 +230,7 @@ impl Receive {
         self.stream = None;
         self.large = None;
         self.undecoded = Vec::new();
-        self.decoder = Decoder::new(0);
+        self.decoder.stop();
         self.discard_inbox();
         self.has_ended = true;
     }
@@ -245,11 +240,17 @@ impl Receive {
         if self.has_ended {
             return false;
         }
-        if !self.undecoded.is_empty() {
+        let has_come = self.has_undecoded() || self.receive(conn, until);
+        if self.has_undecoded() {
             let mut bytes = std::mem::take(&mut self.undecoded);
             self.digest(conn, &mut bytes);
-            return true;
         }
+        self.answer_ping(conn);
+        has_come
+    }
+
+    /// Reads once; false if nothing came.
+    fn receive(&mut self, conn: &Connection, until: Until<'_>) -> bool {
         // Taken out and put back, which is cheaper than counting one more owner per message.
         let Some(stream) = self.stream.take() else { return false };
         let outcome = match until {
@@ -259,159 +260,25 @@ impl Receive {
             Until::Forever => self.read_waiting(conn, &stream),
         };
         self.stream = Some(stream);
-        match outcome {
+        let reason = match outcome {
             Ok(Received::Bytes(count)) => {
                 self.bytes_received += count as u64;
                 conn.record.mark_life(conn.shared.clock.coarse());
-                true
+                return true;
             }
-            Ok(Received::Nothing) => false,
-            Ok(Received::End) => {
-                self.has_ended = true;
-                self.end_with(conn, Ending::Lost("ended without a close frame".into()));
-                true
-            }
-            Err(error) => {
-                self.has_ended = true;
-                self.end_with(conn, Ending::Lost(format!("failed: {error}")));
-                true
-            }
-        }
-    }
-
-    /// Waits in `recv`, between two frames without the large buffer.
-    fn read_waiting(&mut self, conn: &Connection, stream: &Stream) -> io::Result<Received> {
-        if self.large.is_some() && self.decoder.due() == 0 {
-            let received = self.read(conn, stream, Blocking::Never)?;
-            if received != Received::Nothing {
-                return Ok(received);
-            }
-        }
-        let _waiting = Waiting::new(conn);
-        self.read(conn, stream, Blocking::Wait)
-    }
-
-    /// Waits for bytes until an absolute deadline.
-    fn read_until(
-        &mut self,
-        conn: &Connection,
-        stream: &Stream,
-        deadline: Deadline,
-    ) -> io::Result<Received> {
-        loop {
-            let received = self.read(conn, stream, Blocking::Never)?;
-            if received != Received::Nothing || deadline.is_past() {
-                return Ok(received);
-            }
-            let _waiting = Waiting::new(conn);
-            stream.wait_readable(deadline.remaining())?;
-        }
-    }
-
-    /// Waits until the socket or the mailbox has something, and reads if it was the socket.
-    fn read_either(
-        &mut self,
-        conn: &Connection,
-        stream: &Stream,
-        mailbox: &Mailbox,
-        deadline: Deadline,
-    ) -> io::Result<Received> {
-        if self.large.is_some() && self.decoder.due() == 0 {
-            let received = self.read(conn, stream, Blocking::Never)?;
-            if received != Received::Nothing {
-                return Ok(received);
-            }
-        }
-        let is_readable = mailbox.stand_by(|waker| {
-            let _waiting = Waiting::new(conn);
-            match waker {
-                Some(waker) => stream.wait_readable_or_woken(waker, deadline.remaining()),
-                None => stream.wait_readable(deadline.remaining()),
-            }
-        })?;
-        if is_readable { self.read(conn, stream, Blocking::Never) } else { Ok(Received::Nothing) }
-    }
-
-    /// One `recv` into the buffer that fits the moment.
-    fn read(
-        &mut self,
-        conn: &Connection,
-        stream: &Stream,
-        blocking: Blocking,
-    ) -> io::Result<Received> {
-        if !self.is_deaf
-            && let Some(buffer) = self.decoder.direct()
-        {
-            let before = buffer.len();
-            let received = stream.recv_into(buffer, blocking)?;
-            let filled = self.decoder.direct_filled(before);
-            self.digest_direct(conn, filled);
-            return Ok(received);
-        }
-        if self.large.is_some() || self.decoder.due() > SMALL_READ as u64 {
-            self.read_large(conn, stream, blocking)
-        } else if self.is_past_tiny {
-            self.read_small(conn, stream, blocking)
-        } else {
-            self.read_tiny(conn, stream, blocking)
-        }
-    }
-
-    /// Reads to a little of the stack.
-    fn read_tiny(
-        &mut self,
-        conn: &Connection,
-        stream: &Stream,
-        blocking: Blocking,
-    ) -> io::Result<Received> {
-        let mut buffer = [const { MaybeUninit::uninit() }; TINY_READ];
-        let (received, bytes) = stream.recv_uninit(&mut buffer, blocking)?;
-        self.is_past_tiny = bytes.len() == TINY_READ;
-        self.digest(conn, bytes);
-        Ok(received)
-    }
-
-    /// Reads to more of the stack.
-    // Inlined, its buffer would lie in the frame of every reader.
-    #[inline(never)]
-    fn read_small(
-        &mut self,
-        conn: &Connection,
-        stream: &Stream,
-        blocking: Blocking,
-    ) -> io::Result<Received> {
-        let mut buffer = [const { MaybeUninit::uninit() }; SMALL_READ];
-        let (received, bytes) = stream.recv_uninit(&mut buffer, blocking)?;
-        if bytes.len() == SMALL_READ {
-            self.large = Some(conn.shared.buffers.take());
-        }
-        self.digest(conn, bytes);
-        Ok(received)
-    }
-
-    /// Reads to the large buffer, and gives it back when the burst is over.
-    fn read_large(
-        &mut self,
-        conn: &Connection,
-        stream: &Stream,
-        blocking: Blocking,
-    ) -> io::Result<Received> {
-        let mut buffer = self.large.take().unwrap_or_else(|| conn.shared.buffers.take());
-        buffer.clear();
-        let received = stream.recv_into(&mut buffer, blocking)?;
-        let is_full = buffer.len() == buffer.capacity();
-        self.digest(conn, &mut buffer);
-        if !self.is_deaf && (is_full || self.decoder.due() > 0) {
-            self.large = Some(buffer);
-        } else {
-            conn.shared.buffers.give(buffer);
-        }
-        Ok(received)
+            Ok(Received::Nothing) => return false,
+            Ok(Received::End) => "ended without a close frame".into(),
+            Err(error) => format!("failed: {error}"),
+        };
+        self.has_ended = true;
+        self.end_with(conn, Ending::Lost(reason));
+        true
     }
 
     /// Decodes bytes and acts on what they say.
     fn digest(&mut self, conn: &Connection, bytes: &mut [u8]) {
         let mut input = bytes;
+        self.dropped_bytes = 0;
         while !self.is_deaf && !input.is_empty() {
             if self.pack(conn, &mut input) {
                 continue;
@@ -428,7 +295,7 @@ impl Receive {
                     Err(violation) => self.refuse(conn, violation),
                 }
             }
-            if self.decoder.inflates() && self.is_stuffed(conn) {
+            if self.decoder.inflates() && (self.is_stuffed(conn) || self.has_dropped_much(conn)) {
                 self.undecoded = input.to_vec();
                 break;
             }
@@ -467,10 +334,7 @@ impl Receive {
     fn act(&mut self, conn: &Connection, event: Event) {
         match event {
             Event::Message(message) => self.keep(conn, message),
-            Event::Ping if self.answers_last_ping => {
-                self.last_ping = Some(self.decoder.control_payload().to_vec());
-            }
-            Event::Ping => conn.send_control(FrameKind::Pong, self.decoder.control_payload()),
+            Event::Ping => self.owe_pong(conn),
             Event::Pong => {}
             Event::Close(frame) => {
                 self.has_ended = true;
@@ -479,11 +343,28 @@ impl Receive {
         }
     }
 
+    /// Takes note of a ping. The one before it is answered now, or by this one's answer.
+    fn owe_pong(&mut self, conn: &Connection) {
+        let payload = self.decoder.control_payload().to_vec();
+        let before = self.unanswered_ping.replace(payload);
+        if let Some(before) = before.filter(|_| !self.answers_last_ping) {
+            conn.send_control(FrameKind::Pong, &before);
+        }
+    }
+
+    /// Answers the last ping of a read.
+    fn answer_ping(&mut self, conn: &Connection) {
+        if let Some(payload) = self.unanswered_ping.take() {
+            conn.send_control(FrameKind::Pong, &payload);
+        }
+    }
+
     /// Adds a message to the inbox.
     #[inline]
     fn keep(&mut self, conn: &Connection, message: Message) {
         self.messages_received += 1;
         if is_closing(conn) {
+            self.dropped_bytes += message.len() + MESSAGE_OVERHEAD;
             return;
         }
         self.inbox.push(message);
@@ -491,7 +372,6 @@ impl Receive {
 
     fn refuse(&mut self, conn: &Connection, violation: Violation) {
         self.is_deaf = true;
-        self.large = None;
         self.end_with(conn, Ending::Violated(violation));
     }
 }
@@ -501,3 +381,6 @@ impl Receive {
 fn is_closing(conn: &Connection) -> bool {
     conn.record.is_closing()
 }
+
+#[cfg(test)]
+mod tests;

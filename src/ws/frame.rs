@@ -95,6 +95,11 @@ impl Decoder {
         self.inflation = Some(Box::new(inflation));
     }
 
+    /// Ignores what still comes, and lets go of the message that was arriving and of what it needed.
+    pub(crate) fn stop(&mut self) {
+        *self = Self { ended: true, ..Self::new(0) };
+    }
+
     /// True if messages may be larger than what came in for them.
     pub(crate) fn inflates(&self) -> bool {
         self.inflation.is_some()

@@ -325,3 +325,45 @@ fn replies_that_are_held_back_are_compressed_too() {
         client.client.say_goodbye();
     }
 }
+
+#[test]
+fn every_end_comes_behind_the_replies_to_what_waited_undecoded() {
+    const MESSAGES: usize = 50;
+    let config = patient().with_compression(Some(eager())).with_inbox_bytes(3000);
+    let server = websocket_server(config, |_, ws| {
+        for message in ws {
+            ws.send(message?.len().to_string())?;
+        }
+        Ok(())
+    });
+    let close = Client::frame(0x88, &1000u16.to_be_bytes());
+    let after = Client::frame(0x81, b"after the end");
+    for end in [Some([close, after].concat()), Some(Client::frame(0xc9, b"")), None] {
+        let mut client = Packed::open(&server, "/ws", PMD);
+        let frames = (0..MESSAGES).flat_map(|number| {
+            let ping = Client::frame(0x89, &[number as u8]);
+            [ping, Client::frame(0xc1, &pack(text(1000 + number).as_bytes()))].concat()
+        });
+        client.client.send(frames.chain(end.iter().flatten().copied()).collect::<Vec<u8>>());
+        if end.is_none() {
+            client.client.finish();
+        }
+        let (mut replies, mut pongs) = (0, 0);
+        while (replies, pongs) != (MESSAGES, MESSAGES) {
+            let frame = client.client.next_frame();
+            if frame.first == 0x8a {
+                assert_eq!(frame.payload, [pongs as u8]);
+                pongs += 1;
+            } else {
+                assert_eq!(frame.payload, (1000 + replies).to_string().into_bytes());
+                assert!(replies < pongs, "a ping is answered before the message behind it");
+                replies += 1;
+            }
+        }
+        match end {
+            Some(end) if end[0] == 0x88 => assert_eq!(client.client.expect_close().0, 1000),
+            Some(_) => assert_eq!(client.client.expect_closed(1002), "reserved bit set"),
+            None => client.client.expect_end(),
+        }
+    }
+}

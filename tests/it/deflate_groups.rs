@@ -177,3 +177,40 @@ fn a_slow_member_is_closed_behind_a_whole_frame() {
     assert!(received > 0);
     assert_eq!(reason, [&1013u16.to_be_bytes()[..], b"client too slow"].concat());
 }
+
+#[test]
+fn what_was_dropped_is_not_referred_to() {
+    let both = Deflate::new().with_threshold_bytes(100).with_server_context_takeover(true);
+    for overflow in [Overflow::DropOldest, Overflow::Latest] {
+        let hub = HubBuilder::default().overflow(overflow).build();
+        let server = server(&hub, both.with_client_context_takeover(true), 64 * 1024);
+        let mut reader = joined(&hub, || Packed::open(&server, "/", PMD));
+        let mut stopped = joined(&hub, || slow(&server));
+        let mut last = None;
+        for round in 0..4 {
+            let dropped = hub.stats().dropped;
+            flood(&hub, &mut reader, || hub.stats().dropped > dropped);
+            // Of its own it gets answers that refer to one another, between frames for all.
+            for number in 0..3 {
+                stopped.send_text(&text(number));
+                hub.group("all").send(noisy(number)).unwrap().wait();
+                assert_eq!(reader.next().data, noisy(number));
+            }
+            let end = 1_000_000 + round;
+            hub.group("all").send(noisy(end)).unwrap().wait();
+            assert_eq!(reader.next().data, noisy(end));
+            let mut answers = 0;
+            while answers < 3 || last != Some(end) {
+                let got = stopped.next();
+                if got.is_text {
+                    assert_eq!(got.text(), text(answers));
+                    answers += 1;
+                } else {
+                    let found = number(&got.data);
+                    assert_eq!(got.data, noisy(found));
+                    last = Some(found);
+                }
+            }
+        }
+    }
+}

@@ -16,6 +16,7 @@ use crate::conn::sender::Sender;
 use crate::net::stream::Received;
 use crate::sync::atomic::AtomicBool;
 use crate::ws::close::{CloseFrame, Side, Violation};
+use crate::ws::deflate::agreement::Terms;
 use crate::ws::encoded::{Encoded, FrameKind};
 use crate::ws::{Bytes, Message};
 
@@ -42,13 +43,28 @@ impl Peer {
         assert_eq!(self.0.send(bytes, Blocking::Never).unwrap(), bytes.len());
     }
 
-    fn send(&self, frames: &[Vec<u8>]) {
+    pub(crate) fn send(&self, frames: &[Vec<u8>]) {
         self.say(&frames.concat());
     }
 }
 
 /// An open connection without a server around it, whose client has sent these frames already.
 fn open_as(kind: SocketType, config: Config, early: &[Vec<u8>]) -> (WebSocket, Peer) {
+    open_speaking(None, kind, config, early)
+}
+
+/// An open connection whose client sends messages that are compressed, or not, as a stream.
+pub(crate) fn open_compressed(config: Config) -> (WebSocket, Peer) {
+    let terms = Terms { window_bits: 15, has_context_takeover: false };
+    open_speaking(Some(terms), SocketType::STREAM, config, &[])
+}
+
+fn open_speaking(
+    compressed: Option<Terms>,
+    kind: SocketType,
+    config: Config,
+    early: &[Vec<u8>],
+) -> (WebSocket, Peer) {
     let pair = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).unwrap();
     let [stream, peer] = [pair.0, pair.1].map(|fd| Stream::new(fd, ([127, 0, 0, 1], 1).into()));
     let stream = Arc::new(stream);
@@ -56,7 +72,7 @@ fn open_as(kind: SocketType, config: Config, early: &[Vec<u8>]) -> (WebSocket, P
     let conn = Arc::new(Connection::new(1, Arc::clone(&stream), shared));
     conn.open_outbox(Arc::clone(&stream), b"101".to_vec());
     conn.flush();
-    conn.receive.lock().open(&conn, stream, None, early.concat());
+    conn.receive.lock().open(&conn, stream, compressed, early.concat());
     let (is_open, pending) = (AtomicBool::new(true), Mutex::new(None));
     let peer = Peer(peer);
     assert_eq!(peer.record(), Some(b"101".to_vec()));

@@ -1,7 +1,9 @@
-//! What the keeper does for those who hold replies back, round by round.
+//! What the keeper does for handlers that are away or hold replies back, turn by turn.
 
 use super::*;
-use crate::conn::hold::tests::{answer, answers, open};
+use crate::config::Config;
+use crate::conn::hold::tests::{answer, answers, open, open_compressed};
+use crate::conn::waiting::Until;
 
 fn work(shared: &Arc<Shared>) -> (Work, Arc<Mail>) {
     let mail = Arc::new(Mail::new());
@@ -53,4 +55,21 @@ fn what_came_in_time_is_no_idleness_however_late_its_thread_runs() {
 #[test]
 fn a_request_that_has_begun_before_the_stop_is_not_cut_off() {
     outlives_what_it_has_not_taken(|conn, stream| obey(conn, stream, Order::Drain as u8));
+}
+
+#[test]
+fn what_waits_undecoded_is_gone_on_with_though_the_socket_is_silent() {
+    let (ws, peer) = open_compressed(Config::default().with_inbox_bytes(1));
+    let conn = &ws.conn;
+    let stream = conn.stream().unwrap();
+    // The keeper was to be told of bytes, and the handler came back and took them itself.
+    conn.watch_read(&stream);
+    peer.send(&[b"\x81\x81\0\0\0\0?\x89\x82\0\0\0\0hi".to_vec()]);
+    assert!(conn.receive.lock().fill(conn, Until::Now));
+    assert!(ws.wait().unwrap().is_some());
+    assert_eq!(peer.record(), None);
+    conn.record.mark_away(1);
+    let mut entry = Entry { conn: Arc::clone(conn), pinged_at: 0 };
+    entry.look_at_websocket(&stream, 3, 2);
+    assert_eq!(peer.record().as_deref(), Some(&b"\x8a\x02hi"[..]));
 }

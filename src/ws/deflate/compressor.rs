@@ -50,6 +50,12 @@ impl Compressor {
         Self { raw, window_bits, level, out: Vec::new() }
     }
 
+    /// One on the heap, made out of the way: what that takes of the stack is not below its use.
+    #[inline(never)]
+    pub(crate) fn boxed(dialect: &Dialect) -> Box<Self> {
+        Box::new(Self::new(dialect))
+    }
+
     /// True if it compresses as the dialect says.
     pub(crate) fn speaks(&self, dialect: &Dialect) -> bool {
         self.window_bits == dialect.window_bits && self.level == dialect.level

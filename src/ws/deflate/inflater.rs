@@ -28,6 +28,12 @@ impl Inflater {
         Self { raw, out: Box::new([0; STEP_BYTES]), is_between: true }
     }
 
+    /// One on the heap, made out of the way: what that takes of the stack is not below its use.
+    #[inline(never)]
+    pub(crate) fn boxed() -> Box<Self> {
+        Box::new(Self::new())
+    }
+
     /// Forgets everything.
     pub(crate) fn reset(&mut self) {
         self.raw.reset(false);

@@ -47,6 +47,8 @@
 //!   words of Channels.
 //! - [`Config`], [`Origins`]: limits, timeouts, and which pages may connect; [`Deflate`]: how
 //!   messages are compressed.
+//! - [`Tls`], [`TlsSettings`], [`ClientAuth`], [`ClientCertificate`], [`ServerCertificate`]: listeners
+//!   with TLS, a feature.
 //! - [`Error`] and [`ErrorKind`]: what went wrong, to act on and to read.
 //! - `testing`, behind the feature of that name: a live server and clients for your tests.
 //!
@@ -84,6 +86,8 @@ pub use hub::{
     PresenceChange, Present, Publisher, Watch,
 };
 pub use net::ceiling::raise_descriptor_limit;
+#[cfg(feature = "tls")]
+pub use net::tls::{ClientAuth, ClientCertificate, ServerCertificate, Tls, TlsSettings};
 pub use route::{
     AcceptWebSocket, Admission, Consumer, ConsumerRoute, Context, Facility, Flags, Handler,
     Identity, IntoFlags, IntoResponse, JsonConsumer, Methods, Publication, PublishApi,

@@ -6,7 +6,6 @@
 //! under which no other is taken. See `docs/ARCHITECTURE.md`.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 
@@ -19,6 +18,7 @@ use crate::conn::outbox::Outbox;
 use crate::conn::receive::Receive;
 use crate::conn::record::{Clock, Phase, Record};
 use crate::error::{Error, ErrorKind, Result};
+use crate::net::peer::Peer;
 use crate::net::poll::{Interest, Poller};
 use crate::net::stream::Stream;
 use crate::sync::Mutex;
@@ -73,7 +73,7 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct Connection {
     id: u64,
-    peer: SocketAddr,
+    peer: Peer,
     pub(crate) shared: Arc<Shared>,
     pub(crate) record: Record,
     pub(crate) receive: Mutex<Receive>,
@@ -113,7 +113,7 @@ impl Connection {
         self.id
     }
 
-    pub(crate) fn peer(&self) -> SocketAddr {
+    pub(crate) fn peer(&self) -> Peer {
         self.peer
     }
 

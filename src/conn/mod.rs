@@ -33,6 +33,7 @@ mod sender;
 pub(crate) mod socket;
 mod waiting;
 
+pub(crate) use crate::net::tls::ClientCertificate;
 pub use groups::Join;
 pub use inbox::Inbox;
 pub use incoming::Incoming;

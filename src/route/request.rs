@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::conn::WebSocket;
+use crate::conn::{ClientCertificate, WebSocket};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::query::Pairs;
 use crate::http::refusal::Refusal;
@@ -23,6 +23,13 @@ pub(crate) trait Source: Send + Sync {
     fn peer(&self) -> SocketAddr;
 
     fn conn_id(&self) -> u64;
+
+    /// True if the connection is encrypted up to this server.
+    fn is_secure(&self) -> bool;
+
+    /// The certificate of the client, if it was asked for and has shown one.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there is none without TLS"))]
+    fn client_certificate(&self) -> Option<&ClientCertificate>;
 
     /// Takes note that what is called now needs much of the stack.
     fn mark_deep(&self);
@@ -139,7 +146,20 @@ impl Request {
         self.head.host()
     }
 
-    /// The address of the other end of the connection.
+    /// True if the connection is encrypted up to this server (`https`, `wss`).
+    pub fn is_secure(&self) -> bool {
+        self.source.is_secure()
+    }
+
+    /// The certificate by which the client has shown who it is, if the settings ask for one
+    /// ([`TlsSettings::client_certificates`](crate::TlsSettings::client_certificates)).
+    #[cfg(feature = "tls")]
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.source.client_certificate()
+    }
+
+    /// The address of the other end of the connection; `0.0.0.0:0` if it came through a Unix
+    /// socket.
     pub fn peer(&self) -> SocketAddr {
         self.source.peer()
     }
@@ -223,7 +243,7 @@ impl Request {
 
     /// True if a web page sends this that is of the same host or on the server's list of origins.
     pub(crate) fn is_of_known_page(&self) -> bool {
-        self.surroundings.origins.knows_page(&self.head)
+        self.surroundings.origins.knows_page(&self.head, self.is_secure())
     }
 
     /// Fills a template of the server with values and answers it as HTML.

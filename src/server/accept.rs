@@ -1,12 +1,12 @@
 //! The accept thread: a thread for each connection, a spare one or a new one, or an answer why not.
 
-use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::net::listener::{AcceptFailure, Listener, SpareDescriptor};
-use crate::net::stream::{Blocking, Stream};
+use crate::net::stream::Stream;
 use crate::net::thread::rename;
 use crate::server::app::App;
 use crate::server::http_io::refusal_bytes;
@@ -28,7 +28,7 @@ const COMPLAINT_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) fn accept_loop(app: &Arc<App>, listener: &Listener, alive: &Alive) {
     let mut spare = SpareDescriptor::new();
     let mut complaints = Complaints::default();
-    let is_loopback = listener.address().ip().is_loopback();
+    let is_loopback = listener.is_loopback();
     loop {
         let accepted = match listener.accept() {
             Err(AcceptFailure::Exhausted(error)) => {
@@ -77,10 +77,10 @@ fn admit(
     if app.stats.is_stopping() {
         return refuse(app, stream);
     }
-    let place = match app.stats.admit(stream.peer().ip()) {
+    let place = match app.stats.admit(client_of(&stream)) {
         Ok(place) => place,
         Err(full) => {
-            let (limit, peer) = (app.stats.limit(), stream.peer().ip());
+            let (limit, peer) = (app.stats.limit(), stream.peer().address().ip());
             complaints.say(&match full {
                 Full::Server => format!("full with {limit} connections; answering 503"),
                 Full::Address => format!("{peer} has too many connections; answering 503"),
@@ -106,6 +106,12 @@ fn admit(
         complaints.say(&format!("cannot start a thread: {error}; answering 503"));
         refuse(app, stream);
     }
+}
+
+/// Whose place a connection takes; behind a Unix socket are all clients of another program.
+fn client_of(stream: &Stream) -> Option<IpAddr> {
+    let peer = stream.peer();
+    (!peer.is_unix()).then(|| peer.address().ip())
 }
 
 /// The life of a thread: one connection after the other.
@@ -135,29 +141,17 @@ fn call_it(id: u64) {
 /// Answers 503 without a thread; the keeper lets the client read it.
 fn refuse(app: &App, stream: Arc<Stream>) {
     app.stats.count_refused();
-    // What has come is read, so that the end is no reset should there be no time to wait for
-    // more. A fresh socket takes these few bytes; one that does not is past being told.
-    let _ = stream.recv_into(&mut Vec::with_capacity(4096), Blocking::Never);
-    let _ = stream.send(&refusal_bytes(), Blocking::Never);
-    stream.shutdown_write();
+    stream.turn_away(&refusal_bytes());
     app.keeper.linger(stream);
 }
 
 /// Answers 503 with the last descriptor, which is needed again at once: what the client has sent
 /// is read first, so that closing does not reset the connection under the answer.
 fn refuse_without_descriptor(stream: &Stream) {
-    let mut scrap = Vec::with_capacity(16 * 1024);
-    let mut answer = || -> io::Result<()> {
-        if stream.wait_readable(Some(REFUSE_WAIT))? {
-            stream.recv_into(&mut scrap, Blocking::Never)?;
-        }
-        stream.send(&refusal_bytes(), Blocking::Never)?;
-        Ok(())
-    };
-    if let Err(error) = answer() {
+    if let Err(error) = stream.await_words(REFUSE_WAIT) {
         log::debug!("cannot answer 503: {error}");
     }
-    stream.shutdown_write();
+    stream.turn_away(&refusal_bytes());
 }
 
 /// Says the same thing at most once a second, so that a flood of clients is no flood of lines.

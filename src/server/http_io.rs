@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::conn::ClientCertificate;
 use crate::conn::connection::Connection;
 use crate::conn::record::{Idle, Phase};
 use crate::deadline::Deadline;
@@ -73,7 +74,12 @@ pub(crate) enum NoHead {
     Gone,
     /// The client has to be told.
     Refused(Refusal),
+    /// The client speaks TLS, and this port does not.
+    Tls,
 }
+
+/// The first byte of a client that begins with a TLS handshake (RFC 8446 5.1), and of no request.
+const TLS_HANDSHAKE: u8 = 22;
 
 impl HttpIo {
     pub(crate) fn new(conn: Arc<Connection>, stream: Arc<Stream>) -> Self {
@@ -110,6 +116,9 @@ impl HttpIo {
             self.await_head(&parser, buffer, idle)?;
         }
         self.conn.record.set_phase(Phase::Busy);
+        if idle == Idle::First && buffer.first() == Some(&TLS_HANDSHAKE) {
+            return Err(NoHead::Tls);
+        }
         loop {
             if let Some(found) = parser.find(buffer, config).map_err(NoHead::Refused)? {
                 return Ok(found);
@@ -280,7 +289,15 @@ impl HttpIo {
 
 impl Source for HttpIo {
     fn peer(&self) -> SocketAddr {
-        self.conn.peer()
+        self.conn.peer().address()
+    }
+
+    fn is_secure(&self) -> bool {
+        self.stream.is_secure()
+    }
+
+    fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.stream.client_certificate()
     }
 
     fn conn_id(&self) -> u64 {
@@ -339,8 +356,9 @@ mod tests {
 
     /// A connection for whose requests no time is left, and its client.
     fn hurried() -> (HttpIo, Stream) {
-        let [server, client] = <[_; 2]>::from(UnixStream::pair().unwrap())
-            .map(|socket| Stream::new(OwnedFd::from(socket), ([127, 0, 0, 1], 1).into()));
+        let [server, client] = <[_; 2]>::from(UnixStream::pair().unwrap()).map(|socket| {
+            Stream::new(OwnedFd::from(socket), SocketAddr::from(([127, 0, 0, 1], 1)))
+        });
         let config = Config::default();
         let config = config.with_head_timeout(Duration::ZERO).with_body_timeout(Duration::ZERO);
         let shared = Arc::new(Shared::new(config, Weak::<NoGroups>::new()).unwrap());

@@ -22,6 +22,7 @@ use crate::net::listener::Listener;
 use crate::server::accept::accept_loop;
 use crate::server::app::App;
 use crate::server::builder::Builder;
+use crate::server::listen::listen;
 use crate::sync::atomic::Ordering;
 
 /// How long handlers get to return after their connections were cut.
@@ -48,7 +49,7 @@ const AFTER_CUT: Duration = Duration::from_secs(1);
 /// ```
 pub struct Server {
     app: Arc<App>,
-    listeners: Vec<Arc<Listener>>,
+    pub(super) listeners: Vec<Arc<Listener>>,
     orders: Receiver<Order>,
     handle: Handle,
 }
@@ -85,23 +86,14 @@ impl Server {
     /// `Bind`: the address is wrong, in use or not permitted; the text names it, the source says
     /// why.
     pub fn bind(mut self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Self> {
-        let wrong = |error| {
-            let text = format!("{address:?} is not an address to listen on");
-            Error::new(ErrorKind::Bind, text).with_source(error)
-        };
-        for address in address.to_socket_addrs().map_err(wrong)? {
-            let listener = Listener::bind(address).map_err(|error| {
-                let text = format!("cannot listen on {address}");
-                Error::new(ErrorKind::Bind, text).with_source(error)
-            })?;
-            self.listeners.push(Arc::new(listener));
-        }
+        self.listeners.extend(listen(address)?.into_iter().map(Arc::new));
         Ok(self)
     }
 
-    /// The addresses it listens on, with their real ports, in the order of binding.
+    /// The addresses it listens on, with their real ports, in the order of binding; Unix sockets
+    /// have none.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().map(|listener| listener.address()).collect()
+        self.listeners.iter().filter_map(|listener| listener.address()).collect()
     }
 
     /// Most connections that are admitted: the configured number or the host's ceiling.
@@ -202,7 +194,8 @@ impl Drop for Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Server({:?})", self.local_addrs())
+        let places = self.listeners.iter().map(ToString::to_string).collect::<Vec<_>>();
+        write!(f, "Server({places:?})")
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::conn::WebSocket;
 use crate::conn::connection::Connection;
 use crate::conn::record::{Idle, Phase};
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::http::encode::How;
 use crate::http::refusal::Refusal;
@@ -53,16 +54,17 @@ pub(crate) fn serve(arrival: Box<Arrival>) -> bool {
     let session = Session::begin(arrival);
     let _release = Release(Arc::clone(&session.conn));
     session.arrival.app.keeper.add(Arc::clone(&session.conn));
-    let mut idle = Idle::First;
+    let (mut idle, mut next) = (Idle::First, session.shake_hands());
     loop {
-        match session.next_request(idle) {
-            Next::Request => idle = Idle::Next,
+        match next {
+            Next::Request => next = session.next_request(idle),
             Next::CloseGently => {
                 session.io.close_gently();
                 break;
             }
             Next::Close => break,
         }
+        idle = Idle::Next;
     }
     !session.conn.record.is_deep()
 }
@@ -113,6 +115,24 @@ impl Session {
         Self { arrival, conn, io }
     }
 
+    /// Agrees with a TLS client on keys, or tells it why there are none.
+    #[inline(never)]
+    fn shake_hands(&self) -> Next {
+        let deadline = Deadline::after(self.conn.shared.config.head_timeout());
+        let Err(failure) = self.arrival.stream.shake_hands(deadline) else { return Next::Request };
+        let (id, peer) = (self.conn.id(), self.conn.peer());
+        if failure.is_plain_http() {
+            let text = "This port speaks TLS: the address begins with https:// or wss://.";
+            return self.refuse_head(Refusal::bad_request(text));
+        }
+        if failure.is_silent() {
+            log::debug!("conn-{id} {peer}: no TLS handshake: {failure}");
+            return Next::Close;
+        }
+        log::info!("conn-{id} {peer}: the TLS handshake failed: {failure}");
+        Next::CloseGently
+    }
+
     /// Receives one request and answers it.
     ///
     /// This is the frame below that of a handler, which may stay for hours: what is needed before
@@ -141,6 +161,11 @@ impl Session {
             Ok(head) => head,
             Err(NoHead::Gone) => return Err(Next::Close),
             Err(NoHead::Refused(refusal)) => return Err(self.refuse_head(refusal)),
+            Err(NoHead::Tls) => {
+                let (id, peer) = (self.conn.id(), self.conn.peer());
+                log::info!("conn-{id} {peer}: the client speaks TLS, and this port does not");
+                return Err(Next::CloseGently);
+            }
         };
         let how = How {
             version: head.version(),
@@ -240,7 +265,7 @@ impl Session {
             Handshake::Refused(refusal) => Err(refusal),
             Handshake::Valid(_) if app.stats.is_stopping() => Err(Refusal::unavailable()),
             Handshake::Valid(offer) => {
-                app.surroundings.origins.check(request.head())?;
+                app.surroundings.origins.check(request.head(), request.is_secure())?;
                 let (conn, stream) = (Arc::clone(&self.conn), Arc::clone(&self.arrival.stream));
                 let early = self.io.take_early();
                 request.set_websocket(WebSocket::pending(conn, stream, offer, early));

@@ -60,15 +60,19 @@ impl Stats {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Takes a place for one connection, if there is one.
-    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Place, Full> {
+    /// Takes a place for one connection, if there is one; without an address only the limit for all
+    /// counts.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        address: impl Into<Option<IpAddr>>,
+    ) -> Result<Place, Full> {
         let admitted = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
             (open < self.limit).then_some(open + 1)
         });
         admitted.map_err(|_| Full::Server)?;
         // From here on the place is given back whatever happens.
         let mut place = Place { stats: Arc::clone(self), network: None };
-        if let Some(limit) = self.limit_per_address {
+        if let (Some(limit), Some(address)) = (self.limit_per_address, address.into()) {
             let network = Network::of(address);
             let mut by_network = self.by_network.lock();
             let open = by_network.get(&network).copied().unwrap_or(0);

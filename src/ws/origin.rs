@@ -67,10 +67,11 @@ impl Origins {
         Ok(Self { rule: Rule::Listed(patterns.collect::<Result<_>>()?) })
     }
 
-    /// Refuses a handshake whose page may not connect.
-    pub(crate) fn check(&self, head: &RequestHead) -> Result<(), Refusal> {
+    /// Refuses a handshake whose page may not connect; `is_secure` tells whether it came to us
+    /// encrypted.
+    pub(crate) fn check(&self, head: &RequestHead, is_secure: bool) -> Result<(), Refusal> {
         let is_any = matches!(self.rule, Rule::Any) || head.headers().count("origin") == 0;
-        if is_any || self.knows_page(head) {
+        if is_any || self.knows_page(head, is_secure) {
             return Ok(());
         }
         Err(Refusal::forbidden("Pages of this origin may not connect here."))
@@ -80,7 +81,7 @@ impl Origins {
     ///
     /// [`Origins::any`] knows no more pages than [`Origins::same_host`]: that everybody may connect
     /// does not say that everybody may act.
-    pub(crate) fn knows_page(&self, head: &RequestHead) -> bool {
+    pub(crate) fn knows_page(&self, head: &RequestHead, is_secure: bool) -> bool {
         if head.headers().count("origin") > 1 {
             return false;
         }
@@ -89,7 +90,7 @@ impl Origins {
             Rule::Listed(patterns) => patterns.iter().any(|pattern| pattern.allows(&origin)),
             Rule::SameHost | Rule::Any => false,
         };
-        listed || origin.is_host(head.host())
+        listed || origin.is_host(head.host(), is_secure)
     }
 }
 
@@ -117,10 +118,14 @@ impl Origin {
 
     /// True if the `Host` of the request names the same host and port.
     ///
-    /// A `Host` without a port means the default port of the page's own scheme: behind a proxy
-    /// that ends TLS, this server cannot know it better.
-    fn is_host(&self, host: &str) -> bool {
+    /// Over TLS the page must have come so too, or who changes what comes in the clear could act
+    /// in its name. Without, a `Host` without a port means the default port of the page's own
+    /// scheme: behind a proxy that ends TLS, this server cannot know it better.
+    fn is_host(&self, host: &str, is_secure: bool) -> bool {
         let Some((name, port)) = split_port(host) else { return false };
+        if is_secure && self.scheme != "https" {
+            return false;
+        }
         let port = port.or_else(|| default_port(&self.scheme));
         name == self.host && port == self.port()
     }
@@ -192,9 +197,13 @@ mod tests {
     use crate::http::parse::HeadParser;
 
     fn allows(origins: &Origins, host: &str, origin: &str) -> bool {
+        allows_over(origins, host, origin, false)
+    }
+
+    fn allows_over(origins: &Origins, host: &str, origin: &str, is_secure: bool) -> bool {
         let bytes = format!("GET / HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n");
         let parsed = HeadParser::default().parse(bytes.as_bytes(), &Config::default());
-        origins.check(&parsed.unwrap().unwrap().0).is_ok()
+        origins.check(&parsed.unwrap().unwrap().0, is_secure).is_ok()
     }
 
     #[test]
@@ -221,6 +230,18 @@ mod tests {
         ] {
             assert!(!allows(&same, host, origin), "{origin} at {host}");
         }
+    }
+
+    #[test]
+    fn over_tls_the_same_host_is_one_with_tls() {
+        let same = Origins::same_host();
+        for origin in ["https://a.example", "https://a.example:443"] {
+            assert!(allows_over(&same, "a.example", origin, true), "{origin}");
+        }
+        assert!(!allows_over(&same, "a.example", "http://a.example", true));
+        assert!(!allows_over(&same, "a.example:8443", "http://a.example:8443", true));
+        let list = Origins::list(["http://a.example"]).unwrap();
+        assert!(allows_over(&list, "a.example", "http://a.example", true), "said aloud");
     }
 
     #[test]

@@ -19,8 +19,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("minijinja", &["http"]),
     ("parking_lot", &["sync"]),
     ("percent_encoding", &["http"]),
+    ("rcgen", &["bin::landline::tls"]),
     // The load generator has sockets of its own: the library's are not public.
     ("rustix", &["net", "bin::landline::bench"]),
+    ("rustls", &["net::tls"]),
     // The bounds of generic functions.
     ("serde", &["http", "conn", "route", "testing", "bin"]),
     (
@@ -32,6 +34,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("subtle", &["route::publish"]),
     ("tiny_http", &["http"]),
     ("tungstenite", &["ws", "bin::landline::bench::handshake"]),
+    ("x509_parser", &["net::tls"]),
 ];
 
 /// Names of `std::net` that are values, and the bound of what takes an address; the others are

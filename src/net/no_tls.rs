@@ -104,5 +104,9 @@ pub(crate) mod session {
         pub(crate) fn say_goodbye(&self, _: &Socket) {
             match self.0 {}
         }
+
+        pub(crate) fn end_without_goodbye(&self) {
+            match self.0 {}
+        }
     }
 }

@@ -33,8 +33,9 @@ impl Stream {
     }
 
     /// Has it speak TLS, once [`shake_hands`](Self::shake_hands) has been called.
-    pub(crate) fn with_tls(self, tls: &Tls) -> Self {
-        Self { tls: Some(Box::new(Session::new(tls))), ..self }
+    pub(crate) fn with_tls(mut self, tls: &Tls) -> Self {
+        self.tls = Some(Box::new(Session::new(tls)));
+        self
     }
 
     /// The other end.
@@ -228,6 +229,7 @@ impl Stream {
     /// Ends the connection without waiting for the peer to take what is queued: a reset, so that
     /// a peer that has stopped reading holds no memory of the kernel either.
     pub(crate) fn cut(&self) {
+        self.end_without_goodbye();
         self.socket.cut();
     }
 
@@ -239,7 +241,21 @@ impl Stream {
     /// Makes the close of the last owner a reset, so that the peer cannot take what was sent for
     /// the whole.
     pub(crate) fn reset_on_close(&self) {
+        self.end_without_goodbye();
         self.socket.reset_on_close();
+    }
+
+    /// What comes is no end that is meant.
+    fn end_without_goodbye(&self) {
+        if let Some(tls) = self.tls() {
+            tls.end_without_goodbye();
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.say_goodbye();
     }
 }
 

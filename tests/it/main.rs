@@ -59,3 +59,5 @@ mod stop;
 mod stopping;
 #[cfg(feature = "testing")]
 mod testing;
+#[cfg(feature = "tls")]
+mod tls;

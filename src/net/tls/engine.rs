@@ -186,6 +186,11 @@ impl Engine {
         }
     }
 
+    /// Leaves the goodbye unsaid.
+    pub(super) fn end_without_goodbye(&mut self) {
+        self.has_said_goodbye = true;
+    }
+
     /// Lets rustls do what it can: decrypt, answer, and the work once nothing is before it.
     /// Returns how many bytes of `incoming` are done with; the rest is to be shown again.
     fn drive(

@@ -353,6 +353,13 @@ impl Session {
         let _ = push_out(engine, socket);
     }
 
+    /// Leaves the goodbye unsaid: what ends now is not whole.
+    pub(crate) fn end_without_goodbye(&self) {
+        if let Ok(mut state) = self.lock() {
+            engine_of(&mut state).end_without_goodbye();
+        }
+    }
+
     /// The state, which has an engine.
     fn lock(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = self.state.lock();

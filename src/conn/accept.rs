@@ -57,7 +57,7 @@ impl WebSocket {
         early: Vec<u8>,
     ) -> Self {
         let offered = offer.subprotocols().to_vec();
-        let compression = conn.shared.config.compression();
+        let compression = conn.config.compression();
         let (preferred, is_turned_away) = (None, false);
         let pending = Pending { offer, stream, early, preferred, compression, is_turned_away };
         let (is_open, pending) = (AtomicBool::new(false), Mutex::new(Some(Box::new(pending))));

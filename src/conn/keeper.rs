@@ -324,7 +324,7 @@ fn look_at_http(conn: &Connection, stream: &Stream, now: u64) {
     if conn.record.take_expired(now) {
         stream.cut();
     }
-    let config = &conn.shared.config;
+    let config = &conn.config;
     let patience = |idle| match idle {
         Idle::First => config.head_timeout(),
         Idle::Next => config.keep_alive(),
@@ -358,7 +358,7 @@ fn obey(conn: &Connection, stream: &Stream, order: u8) {
 
 impl Entry {
     fn look_at_websocket(&mut self, stream: &Stream, now: u64, away_before: u64) {
-        let (record, config) = (&self.conn.record, &self.conn.shared.config);
+        let (record, config) = (&self.conn.record, &self.conn.config);
         let close_by = record.close_by();
         if close_by != 0 && now >= close_by {
             record.set_close_by(0);
@@ -407,7 +407,7 @@ impl Entry {
     /// Silence counts only while somebody reads: a paused connection is not blamed.
     fn keep_alive(&mut self, stream: &Stream, now: u64) {
         let conn = &self.conn;
-        let Some(interval) = conn.shared.config.ping_interval() else { return };
+        let Some(interval) = conn.config.ping_interval() else { return };
         if conn.record.is_paused() || conn.record.ending_by() != 0 {
             conn.record.mark_life(now);
             self.pinged_at = 0;
@@ -422,7 +422,7 @@ impl Entry {
             }
             return;
         }
-        let Some(timeout) = conn.shared.config.ping_timeout() else {
+        let Some(timeout) = conn.config.ping_timeout() else {
             // Nobody is given up, so the next ping may be due.
             if now.saturating_sub(self.pinged_at) >= millis(interval) {
                 self.pinged_at = 0;

@@ -20,6 +20,7 @@ use crate::server::app::App;
 use crate::server::run::Server;
 use crate::server::spare::SpareThreads;
 use crate::server::stats::Stats;
+use crate::sync::Mutex;
 use crate::ws::Origins;
 
 /// Collects routes and settings; made by [`Server::builder`], ended by [`bind`](Self::bind), the
@@ -123,18 +124,19 @@ impl Builder {
         let limit_per_address = self.config.max_connections_per_address();
         let failed =
             |error| Error::new(ErrorKind::Io, "cannot start the keeper").with_source(error);
+        let config = Arc::new(self.config);
         let groups = Arc::downgrade(&self.hub.core) as Weak<dyn Groups>;
         let surroundings = Surroundings {
             templates: self.templates,
             hub: self.hub,
             origins: self.origins,
-            max_message_bytes: self.config.message_bytes(),
+            hosts: self.hosts,
+            config: Arc::clone(&config),
         };
-        let shared = Arc::new(Shared::new(self.config, groups).map_err(failed)?);
+        let shared = Arc::new(Shared::new(config, groups).map_err(failed)?);
         let app = App {
             router,
-            hosts: self.hosts,
-            surroundings: Arc::new(surroundings),
+            surroundings: Mutex::new(Arc::new(surroundings)),
             keeper: Keeper::start(Arc::clone(&shared)).map_err(failed)?,
             shared,
             stats: Arc::new(Stats::new(limit, limit_per_address)),
@@ -145,7 +147,7 @@ impl Builder {
 }
 
 /// Most connections to admit: the wish, as far as the process survives it, or what fits.
-fn admitted(wish: Option<usize>) -> usize {
+pub(super) fn admitted(wish: Option<usize>) -> usize {
     let ceiling = host_ceiling();
     let Some(wish) = wish else { return ceiling.connections };
     if wish > ceiling.connections {

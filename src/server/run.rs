@@ -53,10 +53,10 @@ pub struct Server {
     handle: Handle,
 }
 
-/// Stops a server from any thread; cheap to clone.
+/// Stops a server from any thread, or changes its settings; cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    app: Arc<App>,
+    pub(super) app: Arc<App>,
     orders: Sender<Order>,
 }
 
@@ -161,7 +161,7 @@ impl Server {
         app.spares.dismiss();
         self.listeners.iter().for_each(|listener| listener.close());
         if order == Order::Drain {
-            let grace = app.shared.config.shutdown_grace();
+            let grace = app.shared.config().shutdown_grace();
             log::info!("stopping: {} connections get {grace:?} to end", app.stats.open());
             app.keeper.give_order(Order::Drain);
             if self.wait_for_end(Deadline::after(grace), all_ended) {
@@ -231,7 +231,7 @@ impl Handle {
     /// # Blocking
     /// Never.
     pub fn hub(&self) -> Hub {
-        self.app.surroundings.hub.clone()
+        self.app.surroundings().hub.clone()
     }
 
     /// Open connections, HTTP and WebSocket together.

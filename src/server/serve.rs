@@ -153,7 +153,10 @@ impl Session {
     #[inline(never)]
     fn received(&self, head: RequestHead, how: How) -> Box<Received> {
         let source = Arc::clone(&self.io) as Arc<dyn Source>;
-        let surroundings = Arc::clone(&self.arrival.app.surroundings);
+        let surroundings = self.arrival.app.surroundings();
+        // With limits that were changed since the connection began, it ends with this answer.
+        let is_current = Arc::ptr_eq(&self.conn.config, &surroundings.config);
+        let how = How { keep_alive: how.keep_alive && is_current, ..how };
         let request = Request::new(head, source, surroundings);
         Box::new(Received { request, how, line: Line::start() })
     }
@@ -195,7 +198,8 @@ impl Session {
     fn prepare(&self, request: &mut Request) -> Result<Option<&Route>, Refusal> {
         let app = &self.arrival.app;
         self.io.expect_body(request.head())?;
-        app.hosts.check(request.head().host(), self.arrival.is_loopback)?;
+        let hosts = &request.surroundings().hosts;
+        hosts.check(request.head().host(), self.arrival.is_loopback)?;
         request.head().check_query()?;
         if request.path() == "*" {
             // `OPTIONS *` asks whether the server is there (RFC 9110 9.3.7).
@@ -240,7 +244,7 @@ impl Session {
             Handshake::Refused(refusal) => Err(refusal),
             Handshake::Valid(_) if app.stats.is_stopping() => Err(Refusal::unavailable()),
             Handshake::Valid(offer) => {
-                app.surroundings.origins.check(request.head())?;
+                request.surroundings().origins.check(request.head())?;
                 let (conn, stream) = (Arc::clone(&self.conn), Arc::clone(&self.arrival.stream));
                 let early = self.io.take_early();
                 request.set_websocket(WebSocket::pending(conn, stream, offer, early));

@@ -27,7 +27,7 @@ pub(crate) const MEMORY: Limit =
 /// The lowest of a limit on the way from this process up; `None` if nothing is limited.
 pub(crate) fn lowest(limit: Limit) -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    files(&groups, limit).iter().filter_map(|file| number_in(file)).min()
+    files(&groups, limit).iter().filter_map(number_in).min()
 }
 
 /// A file with one number; `None` too if it says "max".

@@ -7,7 +7,7 @@
 
 pub(crate) mod body;
 mod chunk;
-mod cidr;
+pub(crate) mod cidr;
 #[cfg(feature = "testing")]
 pub(crate) mod client;
 mod cookie;

@@ -46,7 +46,8 @@
 //! - [`Consumer`], [`JsonConsumer`], [`Context`], [`Admission`]: a connection as an object, in the
 //!   words of Channels.
 //! - [`Config`], [`Origins`]: limits, timeouts, and which pages may connect; [`Deflate`]: how
-//!   messages are compressed.
+//!   messages are compressed; [`Networks`]: whose word about others is taken.
+//! - [`HostCeiling`]: how many connections this host can hold, and what limits it.
 //! - [`Error`] and [`ErrorKind`]: what went wrong, to act on and to read.
 //! - `testing`, behind the feature of that name: a live server and clients for your tests.
 //!
@@ -78,12 +79,12 @@ pub mod internals;
 pub use config::{Config, Deflate};
 pub use conn::{GroupMessage, Inbox, Incoming, Join, Messages, Overflow, Sender, WebSocket};
 pub use error::{Error, ErrorKind, Result};
-pub use http::{Cookie, Headers, Method, Response, Templates};
+pub use http::{Cookie, Headers, Method, Networks, Response, Templates};
 pub use hub::{
     Counts, Delivery, Group, GroupStats, Hub, HubBuilder, HubStats, Member, MemberEvent, Presence,
     PresenceChange, Present, Publisher, Watch,
 };
-pub use net::ceiling::raise_descriptor_limit;
+pub use net::ceiling::{HostCeiling, HostLimit, LimitKind, raise_descriptor_limit};
 pub use route::{
     AcceptWebSocket, Admission, Consumer, ConsumerRoute, Context, Facility, Flags, Handler,
     Identity, IntoFlags, IntoResponse, JsonConsumer, Methods, Publication, PublishApi,

@@ -11,7 +11,7 @@ use crate::conn::keeper::Keeper;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Templates;
 use crate::hub::Hub;
-use crate::net::ceiling::{hard_ceiling, host_ceiling};
+use crate::net::ceiling::HostCeiling;
 use crate::route::Handler;
 use crate::route::hosts::Hosts;
 use crate::route::request::Surroundings;
@@ -148,16 +148,16 @@ impl Builder {
 
 /// Most connections to admit: the wish, as far as the process survives it, or what fits.
 pub(super) fn admitted(wish: Option<usize>) -> usize {
-    let ceiling = host_ceiling();
-    let Some(wish) = wish else { return ceiling.connections };
-    if wish > ceiling.connections {
+    let ceiling = HostCeiling::now();
+    let Some(wish) = wish else { return ceiling.connections() };
+    if let Some(lowest) = ceiling.lowest().filter(|lowest| wish > lowest.connections()) {
         log::warn!(
             "a limit of {wish} connections is more than this host holds: {} for want of {}",
-            ceiling.connections,
-            ceiling.limited_by
+            lowest.connections(),
+            lowest.kind()
         );
     }
-    wish.min(hard_ceiling().connections)
+    wish.min(ceiling.hard())
 }
 
 impl fmt::Debug for Builder {
@@ -174,6 +174,6 @@ mod tests {
     #[test]
     fn a_wish_beyond_the_memory_maps_is_cut() {
         assert_eq!(admitted(Some(1)), 1);
-        assert_eq!(admitted(Some(usize::MAX)), hard_ceiling().connections);
+        assert_eq!(admitted(Some(usize::MAX)), HostCeiling::now().hard());
     }
 }

@@ -133,10 +133,8 @@ impl Session {
     /// Receives a request, or says what comes instead.
     #[inline(never)]
     fn receive(&self, idle: Idle) -> Result<Box<Received>, Next> {
+        // When the server stops, it is the keeper who ends the wait for a request, in its turn.
         self.conn.record.set_phase(Phase::Idle);
-        if self.arrival.app.stats.is_stopping() {
-            return Err(Next::Close);
-        }
         let head = match self.io.read_head(idle) {
             Ok(head) => head,
             Err(NoHead::Gone) => return Err(Next::Close),
@@ -307,7 +305,7 @@ impl Session {
             log::error!("conn-{}: the response is faulty: {}", self.conn.id(), fault.chain());
         }
         let status = response.status_code();
-        let can_go_on = self.io.skip_body() && !self.arrival.app.stats.is_stopping();
+        let can_go_on = self.io.skip_body() && !self.arrival.app.stats.is_draining();
         let how = How { keep_alive: how.keep_alive && can_go_on, ..how };
         let next = self.send(response, &how);
         if let Some((line, head)) = line {

@@ -21,6 +21,7 @@ pub(crate) struct Stats {
     by_network: Mutex<HashMap<Network, usize>>,
     open: AtomicUsize,
     refused: AtomicU64,
+    is_draining: AtomicBool,
     is_stopping: AtomicBool,
 }
 
@@ -32,6 +33,7 @@ impl Stats {
             by_network: Mutex::new(HashMap::new()),
             open: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
+            is_draining: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
         }
     }
@@ -91,7 +93,17 @@ impl Stats {
         Ok(place)
     }
 
+    pub(crate) fn start_draining(&self) {
+        self.is_draining.store(true, Ordering::SeqCst);
+    }
+
+    /// True once the server was told to stop, in the delay before it accepts nothing new as well.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn start_stopping(&self) {
+        self.start_draining();
         self.is_stopping.store(true, Ordering::SeqCst);
     }
 

@@ -1,3 +1,5 @@
+//! Settings files, right and wrong.
+
 use super::*;
 
 fn read(text: &str) -> Layer {

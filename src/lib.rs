@@ -46,7 +46,8 @@
 //! - [`Consumer`], [`JsonConsumer`], [`Context`], [`Admission`]: a connection as an object, in the
 //!   words of Channels.
 //! - [`Config`], [`Origins`]: limits, timeouts, and which pages may connect; [`Deflate`]: how
-//!   messages are compressed.
+//!   messages are compressed; [`Networks`]: whose word about others is taken.
+//! - [`HostCeiling`]: how many connections this host can hold, and what limits it.
 //! - [`Tls`], [`TlsSettings`], [`ClientAuth`], [`ClientCertificate`], [`ServerCertificate`]: listeners
 //!   with TLS, a feature.
 //! - [`Error`] and [`ErrorKind`]: what went wrong, to act on and to read.
@@ -63,6 +64,7 @@ mod config;
 mod conn;
 mod deadline;
 mod error;
+mod histogram;
 mod http;
 mod hub;
 mod net;
@@ -78,21 +80,26 @@ mod ws;
 pub mod internals;
 
 pub use config::{Config, Deflate};
-pub use conn::{GroupMessage, Inbox, Incoming, Join, Messages, Overflow, Sender, WebSocket};
+pub use conn::{
+    ClosedConnection, ConnectionInfo, GroupMessage, Inbox, Incoming, Join, Messages, Overflow,
+    Sender, TraceEvent, Traffic, WebSocket,
+};
 pub use error::{Error, ErrorKind, Result};
-pub use http::{Cookie, Headers, Method, Response, Templates};
+pub use histogram::Timings;
+pub use http::{Cookie, Headers, Method, Networks, Response, Templates};
 pub use hub::{
     Counts, Delivery, Group, GroupStats, Hub, HubBuilder, HubStats, Member, MemberEvent, Presence,
     PresenceChange, Present, Publisher, Watch,
 };
-pub use net::ceiling::raise_descriptor_limit;
+pub use net::ceiling::{HostCeiling, HostLimit, LimitKind, raise_descriptor_limit};
+pub use net::process::ProcessFigures;
 #[cfg(feature = "tls")]
 pub use net::tls::{ClientAuth, ClientCertificate, ServerCertificate, Tls, TlsSettings};
 pub use route::{
     AcceptWebSocket, Admission, Consumer, ConsumerRoute, Context, Facility, Flags, Handler,
-    Identity, IntoFlags, IntoResponse, JsonConsumer, Methods, Publication, PublishApi,
+    Identity, IntoFlags, IntoResponse, JsonConsumer, Methods, Probe, Publication, PublishApi,
     PublishByGet, Request, RequireWebSocket, Target, accept_websocket, consumer, delete, facility,
     get, json_consumer, patch, post, put, require_websocket,
 };
-pub use server::{Builder, Handle, Server};
+pub use server::{Builder, CloseFigures, Handle, Metrics, RouteFigures, Server};
 pub use ws::{Bytes, Closed, Message, Origins, Side, Utf8Bytes, close_code};

@@ -57,7 +57,7 @@ impl WebSocket {
         early: Vec<u8>,
     ) -> Self {
         let offered = offer.subprotocols().to_vec();
-        let compression = conn.shared.config.compression();
+        let compression = conn.config.compression();
         let (preferred, is_turned_away) = (None, false);
         let pending = Pending { offer, stream, early, preferred, compression, is_turned_away };
         let (is_open, pending) = (AtomicBool::new(false), Mutex::new(Some(Box::new(pending))));
@@ -190,6 +190,7 @@ impl WebSocket {
         if let Some((agreement, settings)) = &agreed {
             conn.outbox.deflate_with(Deflating::new(agreement, settings));
         }
+        conn.open_story(agreed.is_some());
         conn.open_outbox(Arc::clone(&pending.stream), answer);
         if let Some(groups) = conn.shared.groups() {
             groups.opened(Recipient::new(conn));

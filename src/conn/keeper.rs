@@ -13,7 +13,7 @@
 //! | replies held back by a handler that has turned slow | sends them |
 //! | a handler away for a tick | reads into the inbox, answers pings, notices the end |
 //! | a closing handshake that takes too long | cuts |
-//! | a server that stops | says 1001 to all, or cuts all |
+//! | a server that stops | says 1001 to each in its turn, or cuts all |
 //!
 //! It never blocks on a connection: it only tries locks, and sends and receives without waiting.
 //! What it calls of the application, the owners of sent payloads and the logger, may panic: that
@@ -27,14 +27,17 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::conn::connection::{Connection, Shared};
+use crate::conn::drain::{Chance, Order, Schedule, obey};
 use crate::conn::hold::Rounds;
 use crate::conn::record::{Idle, Phase, millis};
+use crate::conn::story::words;
+use crate::conn::trace::Mark;
 use crate::net::poll::{Interest, Ready};
 use crate::net::stream::Stream;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::ws::Side;
-use crate::ws::close::{CloseFrame, close_code};
+use crate::ws::close::close_code;
 use crate::ws::encoded::FrameKind;
 
 /// How often every connection is looked at.
@@ -47,23 +50,14 @@ const HOLD_LOOK_MILLIS: u64 = 2;
 /// How often compressors and inflaters that nobody needs are freed.
 const SHRINK_TICKS: u32 = 100;
 
+/// How often the flight recorder notes what went through a connection.
+const TRACE_TICKS: u64 = 10;
+
 /// How long a refused client may take to read its answer.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Most refused clients that are waited for at a time.
 const MAX_LINGERING: usize = 256;
-
-/// What the server wants of its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Order {
-    /// Go on.
-    Run = 0,
-    /// End them in good order.
-    Drain = 1,
-    /// End them now.
-    Cut = 2,
-}
 
 /// The handle of the keeper's thread.
 #[derive(Debug)]
@@ -157,7 +151,9 @@ struct Work {
     mail: Arc<Mail>,
     entries: HashMap<u64, Entry>,
     /// The order that was obeyed last.
-    order: u8,
+    order: Order,
+    /// Who is told next, once the order is to drain.
+    drain: Schedule,
     next_tick: u64,
     last_tick: u64,
     /// The tick before the last.
@@ -167,6 +163,8 @@ struct Work {
     /// When the next of them is due; zero while nobody holds.
     next_look: u64,
     ticks_to_shrink: u32,
+    /// Whose turn it is to have its traffic noted.
+    turn: u64,
 }
 
 impl Work {
@@ -175,13 +173,15 @@ impl Work {
             shared,
             mail,
             entries: HashMap::new(),
-            order: Order::Run as u8,
+            order: Order::Run,
+            drain: Schedule::default(),
             next_tick: 0,
             last_tick: 0,
             away_before: 0,
             rounds: Rounds::default(),
             next_look: 0,
             ticks_to_shrink: SHRINK_TICKS,
+            turn: 0,
         }
     }
 
@@ -209,15 +209,22 @@ impl Work {
         if now >= self.next_look {
             self.look_at_holders();
         }
-        let order = self.mail.order.load(Ordering::SeqCst);
+        let order = Order::from(self.mail.order.load(Ordering::SeqCst));
         if now >= self.next_tick {
             self.away_before = std::mem::replace(&mut self.last_tick, now);
             self.next_tick = now + millis(TICK);
         } else if order == self.order {
+            self.drain_due(now);
             return;
         }
         // A new order does not wait for the next tick: a short grace is over by then.
+        if order == Order::Drain && self.order == Order::Run {
+            let ids = self.entries.keys().copied().collect();
+            let span = millis(self.shared.config().drain_time());
+            self.drain = Schedule::new(ids, now, span, Chance::new());
+        }
         self.order = order;
+        self.drain_due(now);
         self.tick(now);
     }
 
@@ -231,10 +238,9 @@ impl Work {
             }
             self.mail.is_asleep.store(false, Ordering::SeqCst);
         }
-        let next = if self.next_look == 0 { self.next_tick } else { self.next_look };
-        Some(Duration::from_millis(
-            next.min(self.next_tick).saturating_sub(self.shared.clock.now()),
-        ))
+        let look = if self.next_look == 0 { self.next_tick } else { self.next_look };
+        let next = look.min(self.next_tick).min(self.drain.next_at().unwrap_or(u64::MAX));
+        Some(Duration::from_millis(next.saturating_sub(self.shared.clock.now())))
     }
 
     /// Sends what was held back at the last look already, and finds out whom to look at next.
@@ -282,20 +288,38 @@ impl Work {
             self.ticks_to_shrink = SHRINK_TICKS;
             self.shared.pools.shrink();
         }
-        let (order, away_before) = (self.order, self.away_before);
+        self.turn = (self.turn + 1) % TRACE_TICKS;
+        let (order, away_before, turn) = (self.order, self.away_before, self.turn);
+        let is_for_all = match order {
+            Order::Run => false,
+            Order::Drain => self.drain.is_over(now),
+            Order::Cut => true,
+        };
         self.entries.retain(|_, entry| {
             let Some(stream) = entry.conn.stream() else { return false };
             guarded(|| match entry.conn.record.phase() {
                 Phase::Idle | Phase::Busy => look_at_http(&entry.conn, &stream, now),
                 Phase::WebSocket => entry.look_at_websocket(&stream, now, away_before),
             });
-            if order != Order::Run as u8 {
+            if entry.conn.id() % TRACE_TICKS == turn {
+                entry.conn.look_at_traffic();
+            }
+            if is_for_all {
                 guarded(|| obey(&entry.conn, &stream, order));
             }
             true
         });
         if self.entries.is_empty() {
             self.entries.shrink_to(64);
+        }
+    }
+
+    /// Tells those whose turn in a spread drain has come.
+    fn drain_due(&mut self, now: u64) {
+        while let Some(id) = self.drain.take_due(now) {
+            let Some(entry) = self.entries.get(&id) else { continue };
+            let Some(stream) = entry.conn.stream() else { continue };
+            guarded(|| obey(&entry.conn, &stream, self.order));
         }
     }
 
@@ -316,7 +340,7 @@ fn look_at_http(conn: &Connection, stream: &Stream, now: u64) {
     if conn.record.take_expired(now) {
         stream.cut();
     }
-    let config = &conn.shared.config;
+    let config = &conn.config;
     let patience = |idle| match idle {
         Idle::First => config.head_timeout(),
         Idle::Next => config.keep_alive(),
@@ -333,24 +357,9 @@ fn has_bytes(stream: &Stream) -> bool {
     stream.waiting_bytes() > 0
 }
 
-fn obey(conn: &Connection, stream: &Stream, order: u8) {
-    if order == Order::Cut as u8 {
-        conn.cut(Side::Server, "the server stopped");
-        return;
-    }
-    match conn.record.phase() {
-        Phase::Idle if !has_bytes(stream) => stream.shutdown_read(),
-        Phase::Idle | Phase::Busy => {}
-        Phase::WebSocket => {
-            let frame = CloseFrame::of_server(close_code::GOING_AWAY, "the server is stopping");
-            conn.close(frame);
-        }
-    }
-}
-
 impl Entry {
     fn look_at_websocket(&mut self, stream: &Stream, now: u64, away_before: u64) {
-        let (record, config) = (&self.conn.record, &self.conn.shared.config);
+        let (record, config) = (&self.conn.record, &self.conn.config);
         let close_by = record.close_by();
         if close_by != 0 && now >= close_by {
             record.set_close_by(0);
@@ -399,7 +408,7 @@ impl Entry {
     /// Silence counts only while somebody reads: a paused connection is not blamed.
     fn keep_alive(&mut self, stream: &Stream, now: u64) {
         let conn = &self.conn;
-        let Some(interval) = conn.shared.config.ping_interval() else { return };
+        let Some(interval) = conn.config.ping_interval() else { return };
         if conn.record.is_paused() || conn.record.ending_by() != 0 {
             conn.record.mark_life(now);
             self.pinged_at = 0;
@@ -409,12 +418,13 @@ impl Entry {
         if self.pinged_at == 0 || life >= self.pinged_at {
             self.pinged_at = 0;
             if now.saturating_sub(life) >= millis(interval) && !conn.outbox.is_closing() {
+                conn.note(Mark::PingSent, 1);
                 conn.send_control(FrameKind::Ping, b"");
                 self.pinged_at = now;
             }
             return;
         }
-        let Some(timeout) = conn.shared.config.ping_timeout() else {
+        let Some(timeout) = conn.config.ping_timeout() else {
             // Nobody is given up, so the next ping may be due.
             if now.saturating_sub(self.pinged_at) >= millis(interval) {
                 self.pinged_at = 0;
@@ -430,7 +440,7 @@ impl Entry {
             return;
         }
         log::info!("conn-{}: no life since it was pinged", conn.id());
-        conn.give_up(close_code::INTERNAL, "keepalive ping timeout");
+        conn.give_up(close_code::INTERNAL, words::KEEPALIVE);
     }
 }
 
@@ -455,6 +465,9 @@ fn read_for(conn: &Arc<Connection>, stream: &Stream) {
     // Locked means that the handler, or somebody asking for it, reads by itself.
     let Some(mut receive) = conn.receive.try_lock() else { return };
     if receive.is_full(conn) {
+        if !conn.record.is_paused() {
+            conn.note(Mark::Paused, 0);
+        }
         conn.record.set_paused(true);
         return;
     }

@@ -7,6 +7,7 @@
 
 pub(crate) mod body;
 mod chunk;
+pub(crate) mod cidr;
 #[cfg(feature = "testing")]
 pub(crate) mod client;
 mod cookie;
@@ -25,6 +26,7 @@ pub(crate) mod target;
 mod template;
 pub(crate) mod token;
 
+pub use cidr::Networks;
 pub use cookie::Cookie;
 pub use headers::Headers;
 pub use method::Method;

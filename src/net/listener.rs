@@ -107,6 +107,7 @@ impl Listener {
     }
 
     /// Has its connections speak TLS.
+    #[cfg(feature = "tls")]
     pub(crate) fn with_tls(self, tls: &Tls) -> Self {
         Self { tls: Some(tls.clone()), ..self }
     }
@@ -153,7 +154,7 @@ impl Listener {
     fn arrived(&self, fd: OwnedFd, peer: Option<SocketAddrAny>) -> Stream {
         let address = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
         let peer = address.or(self.address()).map_or(Peer::UNIX, Peer::from);
-        let stream = Stream::new(fd, peer);
+        let stream = Stream::of(fd, peer);
         match &self.tls {
             Some(tls) => stream.with_tls(tls),
             None => stream,

@@ -1,11 +1,13 @@
 //! Sockets: the only home of the operating system's network calls.
 
 pub(crate) mod ceiling;
+mod cgroup;
 #[cfg(feature = "testing")]
 pub(crate) mod client;
 pub(crate) mod listener;
 pub(crate) mod peer;
 pub(crate) mod poll;
+pub(crate) mod process;
 pub(crate) mod socket;
 pub(crate) mod stream;
 pub(crate) mod thread;

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 pub(crate) struct ClientCertificate(Infallible);
 
 /// Settings of TLS, of which there are none.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tls(Infallible);
 
 pub(crate) mod session {

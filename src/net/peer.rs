@@ -28,8 +28,12 @@ impl Peer {
 }
 
 impl From<SocketAddr> for Peer {
-    /// An IPv4 peer of an IPv6 listener is shown as IPv4.
+    /// An IPv4 peer of an IPv6 listener is shown as IPv4, and what no peer can have is that of a
+    /// Unix socket.
     fn from(address: SocketAddr) -> Self {
+        if address == Self::NO_ADDRESS {
+            return Self::UNIX;
+        }
         let plain = SocketAddr::new(address.ip().to_canonical(), address.port());
         Self { address: Some(if address.ip() == plain.ip() { address } else { plain }) }
     }
@@ -65,5 +69,6 @@ mod tests {
         }
         assert_eq!(Peer::UNIX.to_string(), "unix");
         assert_eq!(Peer::UNIX.address().to_string(), "0.0.0.0:0");
+        assert!(Peer::from(Peer::UNIX.address()).is_unix());
     }
 }

@@ -120,7 +120,6 @@ impl Socket {
     }
 
     /// Waits until something can be sent, or nothing ever will; false once the time is over.
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "only TLS waits to send"))]
     pub(crate) fn wait_writable(&self, time: Option<Duration>) -> io::Result<bool> {
         let time = time.and_then(|time| Timespec::try_from(time).ok());
         match poll(&mut [PollFd::new(&self.fd, PollFlags::OUT)], time.as_ref()) {

@@ -5,6 +5,8 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::mem::MaybeUninit;
+#[cfg(test)]
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -28,8 +30,14 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// Takes a connected socket.
-    pub(crate) fn new(fd: OwnedFd, peer: impl Into<Peer>) -> Self {
-        Self { socket: Socket::new(fd), peer: peer.into(), tls: None }
+    #[cfg(test)]
+    pub(crate) fn new(fd: OwnedFd, peer: SocketAddr) -> Self {
+        Self::of(fd, peer.into())
+    }
+
+    /// Takes a connected socket, whoever is at its other end.
+    pub(crate) fn of(fd: OwnedFd, peer: Peer) -> Self {
+        Self { socket: Socket::new(fd), peer, tls: None }
     }
 
     /// Has it speak TLS, once [`shake_hands`](Self::shake_hands) has been called.

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::config::Config;
 use crate::conn::{ClientCertificate, WebSocket};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::query::Pairs;
@@ -14,7 +15,9 @@ use crate::http::refusal::Refusal;
 use crate::http::request::RequestHead;
 use crate::http::{Headers, Method, Response, Templates};
 use crate::hub::Hub;
+use crate::route::hosts::Hosts;
 use crate::route::pattern::Params;
+use crate::route::probe::Sighted;
 use crate::ws::Origins;
 
 /// The connection of a request: who is at its other end, and where the body comes from when a
@@ -57,14 +60,17 @@ pub struct Request {
     surroundings: Arc<Surroundings>,
 }
 
-/// What of its server a request can reach.
+/// What of its server a request can reach, and the rules that hold for it: a reload makes a new one
+/// for the requests to come, see `server::reload`.
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     pub(crate) templates: Templates,
     pub(crate) hub: Hub,
     pub(crate) origins: Origins,
-    /// Longest message of a WebSocket client.
-    pub(crate) max_message_bytes: usize,
+    pub(crate) hosts: Hosts,
+    pub(crate) config: Arc<Config>,
+    /// The server itself, for those who ask how it is.
+    pub(crate) sighted: Sighted,
 }
 
 impl Request {
@@ -86,6 +92,10 @@ impl Request {
 
     pub(crate) fn head(&self) -> &RequestHead {
         &self.head
+    }
+
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
     }
 
     pub(crate) fn set_params(&mut self, params: Params) {
@@ -238,7 +248,12 @@ impl Request {
 
     /// Longest message that the server takes, in bytes.
     pub(crate) fn max_message_bytes(&self) -> usize {
-        self.surroundings.max_message_bytes
+        self.surroundings.config.message_bytes()
+    }
+
+    /// The server itself.
+    pub(super) fn sighted(&self) -> &Sighted {
+        &self.surroundings.sighted
     }
 
     /// True if a web page sends this that is of the same host or on the server's list of origins.

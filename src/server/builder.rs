@@ -11,15 +11,18 @@ use crate::conn::keeper::Keeper;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Templates;
 use crate::hub::Hub;
-use crate::net::ceiling::{hard_ceiling, host_ceiling};
+use crate::net::ceiling::HostCeiling;
 use crate::route::Handler;
 use crate::route::hosts::Hosts;
+use crate::route::probe::{Sight, Sighted};
 use crate::route::request::Surroundings;
 use crate::route::router::Router;
 use crate::server::app::App;
+use crate::server::counts::HttpCounts;
 use crate::server::run::Server;
 use crate::server::spare::SpareThreads;
 use crate::server::stats::Stats;
+use crate::sync::Mutex;
 use crate::ws::Origins;
 
 /// Collects routes and settings; made by [`Server::builder`], ended by [`bind`](Self::bind), the
@@ -136,39 +139,44 @@ impl Builder {
         let limit_per_address = self.config.max_connections_per_address();
         let failed =
             |error| Error::new(ErrorKind::Io, "cannot start the keeper").with_source(error);
+        let config = Arc::new(self.config);
         let groups = Arc::downgrade(&self.hub.core) as Weak<dyn Groups>;
         let surroundings = Surroundings {
             templates: self.templates,
             hub: self.hub,
             origins: self.origins,
-            max_message_bytes: self.config.message_bytes(),
+            hosts: self.hosts,
+            config: Arc::clone(&config),
+            sighted: Sighted::default(),
         };
-        let shared = Arc::new(Shared::new(self.config, groups).map_err(failed)?);
+        let shared = Arc::new(Shared::new(config, groups).map_err(failed)?);
         let app = App {
             router,
-            hosts: self.hosts,
-            surroundings: Arc::new(surroundings),
+            surroundings: Mutex::new(Arc::new(surroundings)),
             keeper: Keeper::start(Arc::clone(&shared)).map_err(failed)?,
             shared,
             stats: Arc::new(Stats::new(limit, limit_per_address)),
+            counts: HttpCounts::default(),
             spares: Arc::new(SpareThreads::new()),
         };
-        Ok(Server::new(Arc::new(app)))
+        let app = Arc::new(app);
+        app.surroundings().sighted.set(Arc::downgrade(&app) as Weak<dyn Sight>);
+        Ok(Server::new(app))
     }
 }
 
 /// Most connections to admit: the wish, as far as the process survives it, or what fits.
-fn admitted(wish: Option<usize>) -> usize {
-    let ceiling = host_ceiling();
-    let Some(wish) = wish else { return ceiling.connections };
-    if wish > ceiling.connections {
+pub(super) fn admitted(wish: Option<usize>) -> usize {
+    let ceiling = HostCeiling::now();
+    let Some(wish) = wish else { return ceiling.connections() };
+    if let Some(lowest) = ceiling.lowest().filter(|lowest| wish > lowest.connections()) {
         log::warn!(
             "a limit of {wish} connections is more than this host holds: {} for want of {}",
-            ceiling.connections,
-            ceiling.limited_by
+            lowest.connections(),
+            lowest.kind()
         );
     }
-    wish.min(hard_ceiling().connections)
+    wish.min(ceiling.hard())
 }
 
 impl fmt::Debug for Builder {
@@ -185,6 +193,6 @@ mod tests {
     #[test]
     fn a_wish_beyond_the_memory_maps_is_cut() {
         assert_eq!(admitted(Some(1)), 1);
-        assert_eq!(admitted(Some(usize::MAX)), hard_ceiling().connections);
+        assert_eq!(admitted(Some(usize::MAX)), HostCeiling::now().hard());
     }
 }

@@ -105,7 +105,7 @@ impl HttpIo {
     // Apart from the parsing, so that the stack holds only one of them at a time.
     #[inline(never)]
     fn await_whole_head(&self, buffer: &mut Vec<u8>, idle: Idle) -> Result<Found, NoHead> {
-        let config = &self.conn.shared.config;
+        let config = &self.conn.config;
         let mut parser = HeadParser::default();
         // The time of the first head begins with the connection.
         let mut deadline = match idle {
@@ -162,7 +162,7 @@ impl HttpIo {
     /// # Errors
     /// 413: the announced length is over the limit.
     pub(crate) fn expect_body(&self, head: &RequestHead) -> Result<(), Refusal> {
-        let decoder = BodyDecoder::new(head.framing(), &self.conn.shared.config)?;
+        let decoder = BodyDecoder::new(head.framing(), &self.conn.config)?;
         let mut inbound = self.inbound.lock();
         let awaits_continue = head.expects_continue();
         inbound.body = (!decoder.is_done()).then(|| Box::new(Body { decoder, awaits_continue }));
@@ -229,7 +229,7 @@ impl HttpIo {
     pub(crate) fn close_gently(&self) {
         self.stream.shutdown_write();
         // What a slow reader has not taken yet is left to the kernel.
-        self.stream.limit_unread(self.conn.shared.config.send_timeout());
+        self.stream.limit_unread(self.conn.config.send_timeout());
         let deadline = Deadline::after(LINGER);
         let mut scrap = Vec::with_capacity(READ_BYTES);
         while !deadline.is_past() && self.receive(&mut scrap, deadline).is_ok() {
@@ -271,7 +271,7 @@ impl HttpIo {
             if rest.is_empty() {
                 continue;
             }
-            self.cut_after(self.conn.shared.config.send_timeout());
+            self.cut_after(self.conn.config.send_timeout());
             while !rest.is_empty() {
                 let sent = self.stream.send(rest, Blocking::Wait)?;
                 rest = &rest[sent..];
@@ -314,7 +314,7 @@ impl Source for HttpIo {
         let mut bytes = Vec::new();
         let Some(waiting) = body else { return Ok(bytes) };
         let cut_off = || Refusal::bad_request("The request body was cut off.");
-        let deadline = Deadline::after(self.conn.shared.config.body_timeout());
+        let deadline = Deadline::after(self.conn.config.body_timeout());
         if waiting.awaits_continue && buffer.is_empty() {
             self.send_all(CONTINUE).map_err(|_| cut_off())?;
         }
@@ -356,9 +356,8 @@ mod tests {
 
     /// A connection for whose requests no time is left, and its client.
     fn hurried() -> (HttpIo, Stream) {
-        let [server, client] = <[_; 2]>::from(UnixStream::pair().unwrap()).map(|socket| {
-            Stream::new(OwnedFd::from(socket), SocketAddr::from(([127, 0, 0, 1], 1)))
-        });
+        let [server, client] = <[_; 2]>::from(UnixStream::pair().unwrap())
+            .map(|socket| Stream::new(OwnedFd::from(socket), ([127, 0, 0, 1], 1).into()));
         let config = Config::default();
         let config = config.with_head_timeout(Duration::ZERO).with_body_timeout(Duration::ZERO);
         let shared = Arc::new(Shared::new(config, Weak::<NoGroups>::new()).unwrap());

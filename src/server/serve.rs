@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::conn::WebSocket;
 use crate::conn::connection::Connection;
 use crate::conn::record::{Idle, Phase};
+use crate::conn::trace::Mark;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::http::encode::How;
@@ -90,6 +92,8 @@ struct Received {
     request: Request,
     how: How,
     line: Option<Line>,
+    /// When its head was there.
+    since: Instant,
 }
 
 /// The line of the access log that is due, and of what it speaks.
@@ -118,7 +122,7 @@ impl Session {
     /// Agrees with a TLS client on keys, or tells it why there are none.
     #[inline(never)]
     fn shake_hands(&self) -> Next {
-        let deadline = Deadline::after(self.conn.shared.config.head_timeout());
+        let deadline = Deadline::after(self.conn.config.head_timeout());
         let Err(failure) = self.arrival.stream.shake_hands(deadline) else { return Next::Request };
         let (id, peer) = (self.conn.id(), self.conn.peer());
         if failure.is_plain_http() {
@@ -153,10 +157,8 @@ impl Session {
     /// Receives a request, or says what comes instead.
     #[inline(never)]
     fn receive(&self, idle: Idle) -> Result<Box<Received>, Next> {
+        // When the server stops, it is the keeper who ends the wait for a request, in its turn.
         self.conn.record.set_phase(Phase::Idle);
-        if self.arrival.app.stats.is_stopping() {
-            return Err(Next::Close);
-        }
         let head = match self.io.read_head(idle) {
             Ok(head) => head,
             Err(NoHead::Gone) => return Err(Next::Close),
@@ -178,15 +180,20 @@ impl Session {
     #[inline(never)]
     fn received(&self, head: RequestHead, how: How) -> Box<Received> {
         let source = Arc::clone(&self.io) as Arc<dyn Source>;
-        let surroundings = Arc::clone(&self.arrival.app.surroundings);
+        let surroundings = self.arrival.app.surroundings();
+        // With limits that were changed since the connection began, it ends with this answer.
+        let is_current = Arc::ptr_eq(&self.conn.config, &surroundings.config);
+        let how = How { keep_alive: how.keep_alive && is_current, ..how };
         let request = Request::new(head, source, surroundings);
-        Box::new(Received { request, how, line: Line::start() })
+        let since = Instant::now();
+        Box::new(Received { request, how, line: Line::start(since), since })
     }
 
     /// Ends what a handler, or a refusal, leaves.
     #[inline(never)]
     fn conclude(&self, received: &Received, outcome: Outcome) -> Next {
-        let Received { request, how, line } = received;
+        let Received { request, how, line, since } = received;
+        let time = since.elapsed();
         let line = line.map(|line| (line, request.head()));
         if let Some(ws) = request.websocket() {
             // A handler that never used its socket and says that the session is over has had one.
@@ -198,12 +205,19 @@ impl Session {
             }
             self.io.put_back(ws.decline().unwrap_or_default());
         }
+        let is_foreign = matches!(&outcome, Outcome::Refused(refusal) if refusal.is_foreign());
         let response = match outcome {
             Outcome::Answer(response) => response,
             Outcome::Refused(refusal) => self.worded(request, refusal),
             Outcome::Failed | Outcome::TooSlow => self.worded(request, Refusal::internal()),
             Outcome::Panicked => self.worded(request, Refusal::internal().and_close()),
         };
+        let status = response.status_code();
+        let counts = &self.arrival.app.counts;
+        counts.answered(self.conn.id(), status, Some(time));
+        if request.websocket().is_some() || (status >= 400 && asks_for_websocket(request)) {
+            counts.refused(status, is_foreign);
+        }
         self.answer(response, *how, line)
     }
 
@@ -220,7 +234,8 @@ impl Session {
     fn prepare(&self, request: &mut Request) -> Result<Option<&Route>, Refusal> {
         let app = &self.arrival.app;
         self.io.expect_body(request.head())?;
-        app.hosts.check(request.head().host(), self.arrival.is_loopback)?;
+        let hosts = &request.surroundings().hosts;
+        hosts.check(request.head().host(), self.arrival.is_loopback)?;
         request.head().check_query()?;
         if request.path() == "*" {
             // `OPTIONS *` asks whether the server is there (RFC 9110 9.3.7).
@@ -265,9 +280,10 @@ impl Session {
             Handshake::Refused(refusal) => Err(refusal),
             Handshake::Valid(_) if app.stats.is_stopping() => Err(Refusal::unavailable()),
             Handshake::Valid(offer) => {
-                app.surroundings.origins.check(request.head(), request.is_secure())?;
+                request.surroundings().origins.check(request.head(), request.is_secure())?;
                 let (conn, stream) = (Arc::clone(&self.conn), Arc::clone(&self.arrival.stream));
                 let early = self.io.take_early();
+                self.conn.begin_story(Arc::clone(route.name()));
                 request.set_websocket(WebSocket::pending(conn, stream, offer, early));
                 Ok(())
             }
@@ -312,6 +328,7 @@ impl Session {
             Outcome::TooSlow => TOO_SLOW,
             Outcome::Failed | Outcome::Panicked => FAILED,
         };
+        self.conn.note(outcome.mark(), 0);
         let summary = ws.finish(code, reason);
         if let Some((line, head)) = line {
             line.websocket_over(&self.conn, head, &summary);
@@ -328,7 +345,7 @@ impl Session {
             log::error!("conn-{}: the response is faulty: {}", self.conn.id(), fault.chain());
         }
         let status = response.status_code();
-        let can_go_on = self.io.skip_body() && !self.arrival.app.stats.is_stopping();
+        let can_go_on = self.io.skip_body() && !self.arrival.app.stats.is_draining();
         let how = How { keep_alive: how.keep_alive && can_go_on, ..how };
         let next = self.send(response, &how);
         if let Some((line, head)) = line {
@@ -354,6 +371,7 @@ impl Session {
     #[inline(never)]
     fn refuse_head(&self, refusal: Refusal) -> Next {
         let status = refusal.status();
+        self.arrival.app.counts.answered(self.conn.id(), status, None);
         log::info!(
             target: "landline::access",
             "conn-{} {} refused with {status}: {}",
@@ -366,7 +384,22 @@ impl Session {
     }
 }
 
+/// True for a handshake, be it valid or not.
+fn asks_for_websocket(request: &Request) -> bool {
+    request.header("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+}
+
 impl Outcome {
+    /// What the flight recorder says of it.
+    fn mark(&self) -> Mark {
+        match self {
+            Self::Answer(_) | Self::Refused(_) => Mark::HandlerReturned,
+            Self::TooSlow => Mark::HandlerTooSlow,
+            Self::Failed => Mark::HandlerFailed,
+            Self::Panicked => Mark::HandlerPanicked,
+        }
+    }
+
     fn is_session_over(&self) -> bool {
         matches!(self, Self::Answer(response) if response.is_closed_marker())
     }

@@ -17,16 +17,19 @@ mod binary;
 #[cfg(feature = "cli")]
 mod chat;
 mod close;
+mod closed;
 mod consumer;
 mod consumer_groups;
 mod deflate;
 mod deflate_groups;
 #[cfg(feature = "cli")]
 mod demo;
+mod drain;
 mod facility;
 mod flood;
 mod groups;
 mod handshake;
+mod health;
 mod heartbeat;
 mod hold;
 mod http;
@@ -40,6 +43,7 @@ mod http_time;
 mod inbox;
 mod limits;
 mod messages;
+mod metrics;
 mod overflow;
 mod presence;
 mod protocol;

@@ -372,6 +372,7 @@ impl Session {
 
 /// The engine of a state that [`Session::lock`] has given.
 fn engine_of(state: &mut State) -> &mut Engine {
+    // Proof: `Session::lock` has looked, and the lock is held since.
     state.engine.as_mut().expect("looked at when it was locked")
 }
 

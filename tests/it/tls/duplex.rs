@@ -4,9 +4,7 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use landline::{
-    Config, ErrorKind, Overflow, Request, Result, Server, WebSocket, require_websocket,
-};
+use landline::{Config, ErrorKind, Request, Result, Server, WebSocket, require_websocket};
 use tungstenite::Message;
 use tungstenite::protocol::frame::coding::CloseCode;
 

@@ -50,6 +50,9 @@ const ADDRESSES: &[&str] = &[
     "ToSocketAddrs",
 ];
 
+/// The library's sockets are not public: what is no server has its own.
+const SOCKETS_OF_THE_BINARY: &[&str] = &["bin::landline::notify", "bin::landline::doctor::wire"];
+
 /// Layers of values: bytes in, bytes out.
 const PURE: &[&str] = &["http", "ws"];
 
@@ -79,7 +82,7 @@ fn complaint(module: &[String], path: &Path) -> Option<String> {
     let is_address = path.segments.get(2).is_some_and(|name| ADDRESSES.contains(&name.as_str()));
     let is_socket =
         path.starts_with("std::net") && !is_address || path.starts_with("std::os::unix::net");
-    if is_socket && !is_at(&["net"]) {
+    if is_socket && !is_at(&["net"]) && !is_at(SOCKETS_OF_THE_BINARY) {
         return Some(format!("`{}` belongs to `net`", path.segments.join("::")));
     }
     if is_at(PURE) && EFFECTS.iter().any(|effect| path.starts_with(effect)) {

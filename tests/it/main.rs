@@ -58,5 +58,7 @@ mod starved;
 mod stop;
 #[cfg(feature = "cli")]
 mod stopping;
+#[cfg(feature = "cli")]
+mod supervised;
 #[cfg(feature = "testing")]
 mod testing;

@@ -17,6 +17,7 @@ use crate::http::{Headers, Method, Response, Templates};
 use crate::hub::Hub;
 use crate::route::hosts::Hosts;
 use crate::route::pattern::Params;
+use crate::route::probe::Sighted;
 use crate::ws::Origins;
 
 /// The connection of a request: who is at its other end, and where the body comes from when a
@@ -61,6 +62,8 @@ pub(crate) struct Surroundings {
     pub(crate) origins: Origins,
     pub(crate) hosts: Hosts,
     pub(crate) config: Arc<Config>,
+    /// The server itself, for those who ask how it is.
+    pub(crate) sighted: Sighted,
 }
 
 impl Request {
@@ -226,6 +229,11 @@ impl Request {
     /// Longest message that the server takes, in bytes.
     pub(crate) fn max_message_bytes(&self) -> usize {
         self.surroundings.config.message_bytes()
+    }
+
+    /// The server itself.
+    pub(super) fn sighted(&self) -> &Sighted {
+        &self.surroundings.sighted
     }
 
     /// True if a web page sends this that is of the same host or on the server's list of origins.

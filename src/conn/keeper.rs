@@ -13,6 +13,7 @@
 //! | replies held back by a handler that has turned slow | sends them |
 //! | a handler away for a tick | reads into the inbox, answers pings, notices the end |
 //! | a closing handshake that takes too long | cuts |
+//! | a token that has expired | closes 4401, or as the application says |
 //! | a server that stops | says 1001 to all, or cuts all |
 //!
 //! It never blocks on a connection: it only tries locks, and sends and receives without waiting.
@@ -24,7 +25,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::conn::connection::{Connection, Shared};
 use crate::conn::hold::Rounds;
@@ -282,6 +283,9 @@ impl Work {
             self.ticks_to_shrink = SHRINK_TICKS;
             self.shared.pools.shrink();
         }
+        if self.shared.expiries.has_any() {
+            self.end_expired();
+        }
         let (order, away_before) = (self.order, self.away_before);
         self.entries.retain(|_, entry| {
             let Some(stream) = entry.conn.stream() else { return false };
@@ -296,6 +300,22 @@ impl Work {
         });
         if self.entries.is_empty() {
             self.entries.shrink_to(64);
+        }
+    }
+
+    /// Closes the connections whose time is over.
+    #[inline(never)]
+    fn end_expired(&mut self) {
+        let expired = self.shared.expiries.take_due(SystemTime::now());
+        if expired.is_empty() {
+            return;
+        }
+        // One of them may have arrived since the mail was taken.
+        self.welcome();
+        for (id, farewell) in expired {
+            let Some(entry) = self.entries.get(&id) else { continue };
+            log::info!("conn-{id}: closed with {}, its time is over", farewell.code());
+            guarded(|| entry.conn.close(CloseFrame::clone(&farewell)));
         }
     }
 

@@ -13,6 +13,7 @@ mod arrivals;
 pub(crate) mod buffers;
 pub(crate) mod connection;
 mod deflating;
+pub(crate) mod expiry;
 pub(crate) mod groups;
 pub(crate) mod hold;
 mod inbox;
@@ -33,6 +34,7 @@ mod sender;
 pub(crate) mod socket;
 mod waiting;
 
+pub(crate) use accept::BEARER;
 pub use groups::Join;
 pub use inbox::Inbox;
 pub use incoming::Incoming;

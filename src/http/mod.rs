@@ -7,6 +7,7 @@
 
 pub(crate) mod body;
 mod chunk;
+pub(crate) mod cidr;
 #[cfg(feature = "testing")]
 pub(crate) mod client;
 mod cookie;

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::sync::Mutex;
+use crate::route::auth::Auth;
+
 use crate::conn::connection::Shared;
 use crate::conn::keeper::Keeper;
 use crate::route::hosts::Hosts;
@@ -16,6 +19,8 @@ use crate::server::stats::Stats;
 pub(crate) struct App {
     pub(crate) router: Router,
     pub(crate) hosts: Hosts,
+    /// Who may come in where a route does not say, see `Handle::reload_auth`.
+    pub(crate) auth: Mutex<Option<Arc<Auth>>>,
     /// What requests can reach.
     pub(crate) surroundings: Arc<Surroundings>,
     pub(crate) shared: Arc<Shared>,

@@ -12,7 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::http::Templates;
 use crate::hub::Hub;
 use crate::net::ceiling::{hard_ceiling, host_ceiling};
-use crate::route::Handler;
+use crate::route::{Auth, Handler};
+use crate::route::auth::GroupSigner;
 use crate::route::hosts::Hosts;
 use crate::route::request::Surroundings;
 use crate::route::router::Router;
@@ -20,6 +21,7 @@ use crate::server::app::App;
 use crate::server::run::Server;
 use crate::server::spare::SpareThreads;
 use crate::server::stats::Stats;
+use crate::sync::Mutex;
 use crate::ws::Origins;
 
 /// Collects routes and settings; made by [`Server::builder`], ended by [`bind`](Self::bind), the
@@ -31,6 +33,8 @@ pub struct Builder {
     templates: Templates,
     origins: Origins,
     hosts: Hosts,
+    auth: Option<Auth>,
+    group_signer: Option<GroupSigner>,
     accepts_all: bool,
     hub: Hub,
 }
@@ -68,6 +72,34 @@ impl Builder {
     #[must_use]
     pub fn origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
+        self
+    }
+
+    /// Who may come in, on every route that does not say otherwise itself. Default: everybody.
+    ///
+    /// # Example
+    /// ```
+    /// use landline::{Server, TrustedHeader, get};
+    ///
+    /// # fn main() -> landline::Result<()> {
+    /// // A proxy on this machine has its users log in, and says who they are.
+    /// let proxy = TrustedHeader::new("X-Remote-User", ["127.0.0.1", "::1"])?;
+    /// let builder = Server::builder().authenticate(proxy).route("/", get(|_: &_| "welcome"));
+    /// # let _ = builder;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn authenticate(mut self, auth: impl Into<Auth>) -> Self {
+        self.auth = Some(auth.into());
+        self
+    }
+
+    /// The key for signed names of groups. Default: none, a signed name is not understood.
+    #[cfg(feature = "auth")]
+    #[must_use]
+    pub fn group_signer(mut self, signer: GroupSigner) -> Self {
+        self.group_signer = Some(signer);
         self
     }
 
@@ -128,12 +160,14 @@ impl Builder {
             templates: self.templates,
             hub: self.hub,
             origins: self.origins,
+            group_signer: self.group_signer,
             max_message_bytes: self.config.message_bytes(),
         };
         let shared = Arc::new(Shared::new(self.config, groups).map_err(failed)?);
         let app = App {
             router,
             hosts: self.hosts,
+            auth: Mutex::new(self.auth.map(Arc::new)),
             surroundings: Arc::new(surroundings),
             keeper: Keeper::start(Arc::clone(&shared)).map_err(failed)?,
             shared,

@@ -19,6 +19,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::Hub;
 use crate::net::listener::Listener;
+use crate::route::Auth;
 use crate::server::accept::accept_loop;
 use crate::server::app::App;
 use crate::server::builder::Builder;
@@ -232,6 +233,15 @@ impl Handle {
     /// Never.
     pub fn hub(&self) -> Hub {
         self.app.surroundings.hub.clone()
+    }
+
+    /// Changes who may come in on routes that do not say so themselves; `None` for everybody. It
+    /// counts for the next request of every connection; a WebSocket that is open stays so.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn reload_auth(&self, auth: Option<Auth>) {
+        *self.app.auth.lock() = auth.map(Arc::new);
     }
 
     /// Open connections, HTTP and WebSocket together.

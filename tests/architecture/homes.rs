@@ -7,6 +7,8 @@ use crate::source::{Finding, Source, assert_none, read_tree, root, tree_of};
 
 /// The crates of `[dependencies]` and the modules that may name them; `bin` is the binary.
 const CRATES: &[(&str, &[&str])] = &[
+    ("base64", &["route::auth"]),
+    ("bcrypt", &["route::auth::password"]),
     ("bytes", &["ws", "conn"]),
     ("clap", &["bin"]),
     ("cookie", &["http"]),
@@ -19,6 +21,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("minijinja", &["http"]),
     ("parking_lot", &["sync"]),
     ("percent_encoding", &["http"]),
+    ("ring", &["route::auth"]),
     // The load generator has sockets of its own: the library's are not public.
     ("rustix", &["net", "bin::landline::bench"]),
     // The bounds of generic functions.
@@ -29,9 +32,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("signal_hook", &["bin"]),
     ("simdutf8", &["ws"]),
-    ("subtle", &["route::publish"]),
+    ("subtle", &["route::auth", "route::publish"]),
     ("tiny_http", &["http"]),
     ("tungstenite", &["ws", "bin::landline::bench::handshake"]),
+    // A client of the application's own backend.
+    ("ureq", &["route::auth::backend"]),
 ];
 
 /// Names of `std::net` that are values, and the bound of what takes an address; the others are

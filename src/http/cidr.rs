@@ -124,8 +124,19 @@ mod tests {
     #[test]
     fn what_is_no_range_is_named() {
         for wrong in [
-            "", "10", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/8", "::/129", "fd00::1/64", "a/8",
-            "10.0.0.0/+8", "localhost", "10.0.0.0/8/8", "0.0.0.1/0", "::1/0",
+            "",
+            "10",
+            "10.0.0.0/",
+            "10.0.0.0/33",
+            "10.0.0.1/8",
+            "::/129",
+            "fd00::1/64",
+            "a/8",
+            "10.0.0.0/+8",
+            "localhost",
+            "10.0.0.0/8/8",
+            "0.0.0.1/0",
+            "::1/0",
         ] {
             let error = CidrList::parse([wrong]).unwrap_err();
             assert!(error.to_string().contains(&format!("{wrong:?}")), "{error}");

@@ -97,7 +97,11 @@ impl Request {
     }
 
     /// Takes note of who sends it, and until when a WebSocket of it may stay open.
-    pub(crate) fn set_identity(&mut self, identity: Identity, farewell: impl FnOnce() -> CloseFrame) {
+    pub(crate) fn set_identity(
+        &mut self,
+        identity: Identity,
+        farewell: impl FnOnce() -> CloseFrame,
+    ) {
         if let Some(ws) = &mut self.websocket {
             ws.hide_bearer();
             if let Some(at) = identity.expires() {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::sync::Mutex;
 use crate::route::auth::Auth;
+use crate::sync::Mutex;
 
 use crate::conn::connection::Shared;
 use crate::conn::keeper::Keeper;

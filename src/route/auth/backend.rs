@@ -237,20 +237,19 @@ impl BackendAuth {
 
     fn call(&self, lines: &[(&str, Vec<u8>)], deadline: Instant) -> Result<Verdict> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let failed = |error: ureq::Error| {
-            Error::new(ErrorKind::Io, "it cannot be asked").with_source(error)
-        };
+        let failed =
+            |error: ureq::Error| Error::new(ErrorKind::Io, "it cannot be asked").with_source(error);
         let response = if self.is_post {
             let post = self.agent.post(self.address.clone()).config().timeout_global(Some(left));
-            let post = lines.iter().fold(post.build(), |post, (name, value)| {
-                post.header(*name, value.as_slice())
-            });
+            let post = lines
+                .iter()
+                .fold(post.build(), |post, (name, value)| post.header(*name, value.as_slice()));
             post.send_empty()
         } else {
             let get = self.agent.get(self.address.clone()).config().timeout_global(Some(left));
-            let get = lines.iter().fold(get.build(), |get, (name, value)| {
-                get.header(*name, value.as_slice())
-            });
+            let get = lines
+                .iter()
+                .fold(get.build(), |get, (name, value)| get.header(*name, value.as_slice()));
             get.call()
         };
         understood(response.map_err(failed)?)

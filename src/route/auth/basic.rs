@@ -14,8 +14,8 @@ use super::cache::{Answers, Found, Hasher};
 use super::password::{Users, line};
 use super::realm::{REALM, checked_realm};
 use super::secret_file::{in_file, read_text};
-use super::verdict::{Authenticator, Denial, Verdict};
 use super::turns::Turns;
+use super::verdict::{Authenticator, Denial, Verdict};
 use crate::error::Result;
 use crate::route::identity::Identity;
 use crate::route::request::Request;
@@ -244,7 +244,9 @@ mod tests {
         let pair = |name: &str, password: &str| Some((name.to_owned(), password.to_owned()));
         assert_eq!(read("Basic YW5uYTpzZWNyZXQ="), pair("anna", "secret"));
         assert_eq!(read("basic  w4Q6YTpiIA=="), pair("Ä", "a:b "));
-        for wrong in ["Basic", "Basic !", "Basic YW5uYQ==", "Basic /zpi", "Bearer YTpi", "BasicYTpi"] {
+        for wrong in
+            ["Basic", "Basic !", "Basic YW5uYQ==", "Basic /zpi", "Bearer YTpi", "BasicYTpi"]
+        {
             assert_eq!(read(wrong), None, "{wrong}");
         }
         assert_eq!(read(&format!("Basic {}", "YTpi".repeat(257))), None);

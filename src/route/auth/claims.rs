@@ -240,7 +240,8 @@ mod tests {
 
     #[test]
     fn issuer_and_audience_have_to_be_ours() {
-        let claims = |iss: Value, aud: Value| json!({ "sub": "a", "exp": 2000, "iss": iss, "aud": aud });
+        let claims =
+            |iss: Value, aud: Value| json!({ "sub": "a", "exp": 2000, "iss": iss, "aud": aud });
         let ours = Rules {
             issuer: Some("login".into()),
             audiences: vec!["chat".into(), "news".into()],
@@ -249,7 +250,9 @@ mod tests {
         for aud in [json!("chat"), json!(["x", "news"])] {
             assert_eq!(flaw(&ours, claims(json!("login"), aud)), None);
         }
-        for aud in [json!("x"), json!([]), json!(["x"]), json!(1), json!({ "chat": 1 }), json!(null)] {
+        for aud in
+            [json!("x"), json!([]), json!(["x"]), json!(1), json!({ "chat": 1 }), json!(null)]
+        {
             assert_eq!(flaw(&ours, claims(json!("login"), aud)), Some(Flaw::Audience));
         }
         for iss in [json!("Login"), json!(["login"]), json!(null)] {
@@ -267,7 +270,10 @@ mod tests {
         let rules = Rules { user: "user_id".into(), groups: "realm.roles".into(), ..rules() };
         let claims = json!({ "exp": 2000, "user_id": 7, "realm": { "roles": ["a", "b", 3] } });
         let identity = rules.identify(claims, now()).unwrap();
-        assert_eq!((identity.name(), identity.group_names()), (Some("7"), &["a".into(), "b".into()][..]));
+        assert_eq!(
+            (identity.name(), identity.group_names()),
+            (Some("7"), &["a".into(), "b".into()][..])
+        );
         let claims = json!({ "exp": 2000, "user_id": "x", "realm.roles": "read write" });
         assert_eq!(rules.identify(claims, now()).unwrap().group_names(), ["read", "write"]);
         for user in [json!(""), json!(null), json!(-1), json!(1.5), json!(["a"]), json!("a\u{1}")] {

@@ -89,15 +89,18 @@ fn parse_line(line: &str) -> Result<(&str, User, u32), &'static str> {
     }
     let parts: HashParts = match hash.parse() {
         Ok(parts) if hash.starts_with("$2") => parts,
-        _ => return Err("the password is not hashed with bcrypt; use `landline passwd` or `htpasswd -B`"),
+        _ => {
+            return Err(
+                "the password is not hashed with bcrypt; use `landline passwd` or `htpasswd -B`",
+            );
+        }
     };
     let cost = parts.get_cost();
     if cost > MOST_COST {
         return Err("the hash costs more than 15, so that a login takes seconds");
     }
     let groups = fields.next().unwrap_or_default().split(',').map(str::trim);
-    let groups: Vec<String> =
-        groups.filter(|group| !group.is_empty()).map(str::to_owned).collect();
+    let groups: Vec<String> = groups.filter(|group| !group.is_empty()).map(str::to_owned).collect();
     Ok((name, User { hash: hash.to_owned(), groups }, cost))
 }
 
@@ -107,7 +110,9 @@ fn parse_line(line: &str) -> Result<(&str, User, u32), &'static str> {
 /// `Config`: a name or password that cannot be used; the text does not show the password.
 pub(super) fn line(name: &str, password: &str) -> Result<String> {
     if !is_name(name) || name.contains(':') || name.starts_with('#') || name.trim() != name {
-        return Err(wrong(format!("{name:?} is no name for a user: no colon, blanks or # around it")));
+        return Err(wrong(format!(
+            "{name:?} is no name for a user: no colon, blanks or # around it"
+        )));
     }
     if password.is_empty() || password.chars().any(char::is_control) {
         return Err(wrong("a password has at least one character and no control characters"));
@@ -141,9 +146,14 @@ mod tests {
         );
         let users = Users::parse(&text).unwrap();
         let ben = users.check("ben", "secret").unwrap();
-        assert_eq!((ben.name(), ben.group_names()), (Some("ben"), &["editors".into(), "staff".into()][..]));
+        assert_eq!(
+            (ben.name(), ben.group_names()),
+            (Some("ben"), &["editors".into(), "staff".into()][..])
+        );
         assert!(users.check("anna", "secret").is_some() && users.check("Änne", "secret").is_some());
-        for (name, password) in [("anna", "Secret"), ("anna", ""), ("Anna", "secret"), ("", "secret")] {
+        for (name, password) in
+            [("anna", "Secret"), ("anna", ""), ("Anna", "secret"), ("", "secret")]
+        {
             assert!(users.check(name, password).is_none(), "{name} {password}");
         }
     }

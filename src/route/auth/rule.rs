@@ -7,8 +7,8 @@ use std::time::SystemTime;
 
 use super::verdict::{Authenticator, Denial, Verdict};
 use crate::error::Result;
-use crate::http::refusal::Refusal;
 use crate::http::Method;
+use crate::http::refusal::Refusal;
 use crate::route::identity::Identity;
 use crate::route::request::Request;
 use crate::ws::close::CloseFrame;
@@ -141,16 +141,16 @@ impl Auth {
 
     fn ask(&self, request: &Request) -> Result<Option<Identity>, Refusal> {
         for authenticator in &self.authenticators {
-            let verdict = authenticator
-                .authenticate(request)
-                .map_err(|mut error| match error.take_returned::<Refusal>() {
+            let verdict = authenticator.authenticate(request).map_err(|mut error| {
+                match error.take_returned::<Refusal>() {
                     Some(refusal) => refusal,
                     None => {
                         let (id, peer) = (request.conn_id(), request.peer());
                         log::error!("conn-{id} {peer}: cannot authenticate: {}", error.chain());
                         Refusal::not_now(UNCLEAR)
                     }
-                })?;
+                }
+            })?;
             let denial = match verdict {
                 Verdict::NotMine => continue,
                 Verdict::Known(identity) if is_over(&identity) => {
@@ -256,7 +256,10 @@ mod tests {
         let basic = || Some("Basic realm=\"x\"".to_owned());
         let denied = || Denial::unauthorized("no");
         assert_eq!(asks(denied(), basic().as_deref()), (401, basic()));
-        assert_eq!(asks(denied().with_challenge("Other"), basic().as_deref()), (401, Some("Other".into())));
+        assert_eq!(
+            asks(denied().with_challenge("Other"), basic().as_deref()),
+            (401, Some("Other".into()))
+        );
         assert_eq!(asks(denied(), None), (403, None));
         assert_eq!(asks(Denial::forbidden("no"), basic().as_deref()), (403, None));
         assert_eq!(asks(Denial::unavailable("no"), basic().as_deref()), (503, None));

@@ -118,7 +118,8 @@ fn a_search_that_panics_is_over_for_all() {
             })
         });
         is_begun.recv().unwrap();
-        let other = scope.spawn(|| answers.get(&key(1), Instant::now() + LONG, || found(1, LONG, true)));
+        let other =
+            scope.spawn(|| answers.get(&key(1), Instant::now() + LONG, || found(1, LONG, true)));
         finish.send(()).unwrap();
         assert!(first.join().is_err());
         // It waited for the first, or came after it.

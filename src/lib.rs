@@ -50,7 +50,8 @@
 //!   (`BasicAuth`), tokens (`Jwt`), a call to your own backend (`BackendAuth`) and signed names of
 //!   groups (`GroupSigner`).
 //! - [`Config`], [`Origins`]: limits, timeouts, and which pages may connect; [`Deflate`]: how
-//!   messages are compressed.
+//!   messages are compressed; [`Networks`]: whose word about others is taken.
+//! - [`HostCeiling`]: how many connections this host can hold, and what limits it.
 //! - [`Error`] and [`ErrorKind`]: what went wrong, to act on and to read.
 //! - `testing`, behind the feature of that name: a live server and clients for your tests.
 //!
@@ -82,12 +83,12 @@ pub mod internals;
 pub use config::{Config, Deflate};
 pub use conn::{GroupMessage, Inbox, Incoming, Join, Messages, Overflow, Sender, WebSocket};
 pub use error::{Error, ErrorKind, Result};
-pub use http::{Cookie, Headers, Method, Response, Templates};
+pub use http::{Cookie, Headers, Method, Networks, Response, Templates};
 pub use hub::{
     Counts, Delivery, Group, GroupStats, Hub, HubBuilder, HubStats, Member, MemberEvent, Presence,
     PresenceChange, Present, Publisher, Watch,
 };
-pub use net::ceiling::raise_descriptor_limit;
+pub use net::ceiling::{HostCeiling, HostLimit, LimitKind, raise_descriptor_limit};
 pub use route::{
     AcceptWebSocket, Admission, Auth, Authenticator, Consumer, ConsumerRoute, Context, Denial,
     Facility, Flags, Handler, Identity, IntoFlags, IntoResponse, JsonConsumer, Methods,

@@ -71,7 +71,7 @@ impl WebSocket {
         early: Vec<u8>,
     ) -> Self {
         let offered = offer.subprotocols().to_vec();
-        let compression = conn.shared.config.compression();
+        let compression = conn.config.compression();
         let (preferred, is_turned_away) = (None, false);
         let (expiry, has_bearer) = (None, false);
         let pending = Pending {

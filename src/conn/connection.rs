@@ -32,7 +32,8 @@ const SPARE_PER_CORE: usize = 2;
 /// What all connections of a server share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) config: Config,
+    /// For connections to come; one that is open keeps what it began with.
+    config: Mutex<Arc<Config>>,
     pub(crate) clock: Clock,
     pub(crate) poller: Poller,
     /// Large read buffers.
@@ -51,11 +52,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, groups: Weak<dyn Groups>) -> io::Result<Self> {
+    pub(crate) fn new(
+        config: impl Into<Arc<Config>>,
+        groups: Weak<dyn Groups>,
+    ) -> io::Result<Self> {
         let (clock, poller) = (Clock::new(), Poller::new()?);
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
-            config,
+            config: Mutex::new(config.into()),
             clock,
             poller,
             groups,
@@ -65,6 +69,16 @@ impl Shared {
             pools: Arc::new(Pools::new(SPARE_PER_CORE * cores)),
             slow_clients: AtomicU64::new(0),
         })
+    }
+
+    /// Limits and times of a connection that begins now.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.lock())
+    }
+
+    /// Gives connections to come other limits and times.
+    pub(crate) fn reload_config(&self, config: Arc<Config>) {
+        *self.config.lock() = config;
     }
 
     /// The hub; `None` once neither a server nor the application has it.
@@ -79,6 +93,8 @@ pub(crate) struct Connection {
     id: u64,
     peer: SocketAddr,
     pub(crate) shared: Arc<Shared>,
+    /// As it was when the connection began.
+    pub(crate) config: Arc<Config>,
     pub(crate) record: Record,
     pub(crate) receive: Mutex<Receive>,
     pub(crate) outbox: Outbox,
@@ -99,15 +115,17 @@ struct Watch {
 
 impl Connection {
     pub(crate) fn new(id: u64, stream: Arc<Stream>, shared: Arc<Shared>) -> Self {
+        let config = shared.config();
         Self {
             id,
             peer: stream.peer(),
             record: Record::new(),
-            receive: Mutex::new(Receive::new(&shared.config)),
-            outbox: Outbox::new(shared.config.outbound_bytes()),
+            receive: Mutex::new(Receive::new(&config)),
+            outbox: Outbox::new(config.outbound_bytes()),
             mailbox: OnceLock::new(),
             stream: Mutex::new(Some(stream)),
             watch: Mutex::new(Watch::default()),
+            config,
             shared,
         }
     }
@@ -137,7 +155,7 @@ impl Connection {
         if self.stream().is_none() {
             return Err(Error::new(ErrorKind::Closed, "the connection is over"));
         }
-        let mailbox = Mailbox::new(&self.shared.config).map_err(|error| {
+        let mailbox = Mailbox::new(&self.config).map_err(|error| {
             Error::new(ErrorKind::Io, "cannot make an inbox for group messages").with_source(error)
         })?;
         // If two threads make one, the second is dropped again.

@@ -14,7 +14,7 @@
 //! | a handler away for a tick | reads into the inbox, answers pings, notices the end |
 //! | a closing handshake that takes too long | cuts |
 //! | a token that has expired | closes 4401, or as the application says |
-//! | a server that stops | says 1001 to all, or cuts all |
+//! | a server that stops | says 1001 to each in its turn, or cuts all |
 //!
 //! It never blocks on a connection: it only tries locks, and sends and receives without waiting.
 //! What it calls of the application, the owners of sent payloads and the logger, may panic: that
@@ -28,6 +28,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use crate::conn::connection::{Connection, Shared};
+use crate::conn::drain::{Chance, Order, Schedule, obey};
 use crate::conn::hold::Rounds;
 use crate::conn::record::{Idle, Phase, millis};
 use crate::net::poll::{Interest, Ready};
@@ -53,18 +54,6 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// Most refused clients that are waited for at a time.
 const MAX_LINGERING: usize = 256;
-
-/// What the server wants of its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Order {
-    /// Go on.
-    Run = 0,
-    /// End them in good order.
-    Drain = 1,
-    /// End them now.
-    Cut = 2,
-}
 
 /// The handle of the keeper's thread.
 #[derive(Debug)]
@@ -158,7 +147,9 @@ struct Work {
     mail: Arc<Mail>,
     entries: HashMap<u64, Entry>,
     /// The order that was obeyed last.
-    order: u8,
+    order: Order,
+    /// Who is told next, once the order is to drain.
+    drain: Schedule,
     next_tick: u64,
     last_tick: u64,
     /// The tick before the last.
@@ -176,7 +167,8 @@ impl Work {
             shared,
             mail,
             entries: HashMap::new(),
-            order: Order::Run as u8,
+            order: Order::Run,
+            drain: Schedule::default(),
             next_tick: 0,
             last_tick: 0,
             away_before: 0,
@@ -210,15 +202,22 @@ impl Work {
         if now >= self.next_look {
             self.look_at_holders();
         }
-        let order = self.mail.order.load(Ordering::SeqCst);
+        let order = Order::from(self.mail.order.load(Ordering::SeqCst));
         if now >= self.next_tick {
             self.away_before = std::mem::replace(&mut self.last_tick, now);
             self.next_tick = now + millis(TICK);
         } else if order == self.order {
+            self.drain_due(now);
             return;
         }
         // A new order does not wait for the next tick: a short grace is over by then.
+        if order == Order::Drain && self.order == Order::Run {
+            let ids = self.entries.keys().copied().collect();
+            let span = millis(self.shared.config().drain_time());
+            self.drain = Schedule::new(ids, now, span, Chance::new());
+        }
         self.order = order;
+        self.drain_due(now);
         self.tick(now);
     }
 
@@ -232,10 +231,9 @@ impl Work {
             }
             self.mail.is_asleep.store(false, Ordering::SeqCst);
         }
-        let next = if self.next_look == 0 { self.next_tick } else { self.next_look };
-        Some(Duration::from_millis(
-            next.min(self.next_tick).saturating_sub(self.shared.clock.now()),
-        ))
+        let look = if self.next_look == 0 { self.next_tick } else { self.next_look };
+        let next = look.min(self.next_tick).min(self.drain.next_at().unwrap_or(u64::MAX));
+        Some(Duration::from_millis(next.saturating_sub(self.shared.clock.now())))
     }
 
     /// Sends what was held back at the last look already, and finds out whom to look at next.
@@ -287,19 +285,33 @@ impl Work {
             self.end_expired();
         }
         let (order, away_before) = (self.order, self.away_before);
+        let is_for_all = match order {
+            Order::Run => false,
+            Order::Drain => self.drain.is_over(now),
+            Order::Cut => true,
+        };
         self.entries.retain(|_, entry| {
             let Some(stream) = entry.conn.stream() else { return false };
             guarded(|| match entry.conn.record.phase() {
                 Phase::Idle | Phase::Busy => look_at_http(&entry.conn, &stream, now),
                 Phase::WebSocket => entry.look_at_websocket(&stream, now, away_before),
             });
-            if order != Order::Run as u8 {
+            if is_for_all {
                 guarded(|| obey(&entry.conn, &stream, order));
             }
             true
         });
         if self.entries.is_empty() {
             self.entries.shrink_to(64);
+        }
+    }
+
+    /// Tells those whose turn in a spread drain has come.
+    fn drain_due(&mut self, now: u64) {
+        while let Some(id) = self.drain.take_due(now) {
+            let Some(entry) = self.entries.get(&id) else { continue };
+            let Some(stream) = entry.conn.stream() else { continue };
+            guarded(|| obey(&entry.conn, &stream, self.order));
         }
     }
 
@@ -344,7 +356,7 @@ fn look_at_http(conn: &Connection, stream: &Stream, now: u64) {
     if conn.record.take_expired(now) {
         stream.cut();
     }
-    let config = &conn.shared.config;
+    let config = &conn.config;
     let patience = |idle| match idle {
         Idle::First => config.head_timeout(),
         Idle::Next => config.keep_alive(),
@@ -361,24 +373,9 @@ fn has_bytes(stream: &Stream) -> bool {
     stream.waiting_bytes() > 0
 }
 
-fn obey(conn: &Connection, stream: &Stream, order: u8) {
-    if order == Order::Cut as u8 {
-        conn.cut(Side::Server, "the server stopped");
-        return;
-    }
-    match conn.record.phase() {
-        Phase::Idle if !has_bytes(stream) => stream.shutdown_read(),
-        Phase::Idle | Phase::Busy => {}
-        Phase::WebSocket => {
-            let frame = CloseFrame::of_server(close_code::GOING_AWAY, "the server is stopping");
-            conn.close(frame);
-        }
-    }
-}
-
 impl Entry {
     fn look_at_websocket(&mut self, stream: &Stream, now: u64, away_before: u64) {
-        let (record, config) = (&self.conn.record, &self.conn.shared.config);
+        let (record, config) = (&self.conn.record, &self.conn.config);
         let close_by = record.close_by();
         if close_by != 0 && now >= close_by {
             record.set_close_by(0);
@@ -427,7 +424,7 @@ impl Entry {
     /// Silence counts only while somebody reads: a paused connection is not blamed.
     fn keep_alive(&mut self, stream: &Stream, now: u64) {
         let conn = &self.conn;
-        let Some(interval) = conn.shared.config.ping_interval() else { return };
+        let Some(interval) = conn.config.ping_interval() else { return };
         if conn.record.is_paused() || conn.record.ending_by() != 0 {
             conn.record.mark_life(now);
             self.pinged_at = 0;
@@ -442,7 +439,7 @@ impl Entry {
             }
             return;
         }
-        let Some(timeout) = conn.shared.config.ping_timeout() else {
+        let Some(timeout) = conn.config.ping_timeout() else {
             // Nobody is given up, so the next ping may be due.
             if now.saturating_sub(self.pinged_at) >= millis(interval) {
                 self.pinged_at = 0;

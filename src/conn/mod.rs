@@ -13,6 +13,7 @@ mod arrivals;
 pub(crate) mod buffers;
 pub(crate) mod connection;
 mod deflating;
+pub(crate) mod drain;
 pub(crate) mod expiry;
 pub(crate) mod groups;
 pub(crate) mod hold;

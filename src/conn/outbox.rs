@@ -177,7 +177,7 @@ impl Connection {
                 let error = Error::new(ErrorKind::QueueFull, text);
                 return Err(error.with_returned(outgoing.into_message()));
             }
-            let timeout = self.shared.config.send_timeout();
+            let timeout = self.config.send_timeout();
             let (deadline, stuck_since) = *waiting_since
                 .get_or_insert_with(|| (Deadline::after(timeout), self.record.stuck_since()));
             if wait_for_room(&self.outbox.room, &mut state, deadline) {
@@ -419,10 +419,10 @@ impl Connection {
         state.close_sent = Some(frame);
         self.record.mark_closing();
         self.flush_locked(state);
-        let mut timeout = self.shared.config.close_timeout();
+        let mut timeout = self.config.close_timeout();
         if !state.queue.is_empty() {
             // The peer cannot answer before it has taken what is queued.
-            timeout = timeout.saturating_add(self.shared.config.send_timeout());
+            timeout = timeout.saturating_add(self.config.send_timeout());
         }
         self.record.set_close_by(self.shared.clock.after(timeout));
     }

@@ -117,7 +117,7 @@ impl Receive {
             // The handler is there, even if it had no need to wait for long: an end that has come
             // must not overtake its answer to this message.
             conn.record.mark_away(conn.shared.clock.coarse());
-            self.inbox.shrink(conn.shared.config.inbox_messages());
+            self.inbox.shrink(conn.config.inbox_messages());
         }
         if conn.record.is_paused() && !self.is_full(conn) {
             // The silence was ours, not the peer's.
@@ -149,19 +149,19 @@ impl Receive {
 
     /// True if nobody but the handler may add to the inbox now.
     pub(crate) fn is_full(&self, conn: &Connection) -> bool {
-        let is_long = self.inbox.len() >= conn.shared.config.inbox_messages();
+        let is_long = self.inbox.len() >= conn.config.inbox_messages();
         self.is_stuffed(conn) || (is_long && !is_closing(conn))
     }
 
     /// True if not even the handler's own look-ahead may add to the inbox.
     fn is_stuffed(&self, conn: &Connection) -> bool {
-        self.inbox.bytes() >= conn.shared.config.inbox_bytes() && !is_closing(conn)
+        self.inbox.bytes() >= conn.config.inbox_bytes() && !is_closing(conn)
     }
 
     /// True if what was dropped after our close frame would have filled the inbox: whoever decodes
     /// it may be the keeper, which has others to see to.
     fn has_dropped_much(&self, conn: &Connection) -> bool {
-        self.dropped_bytes >= conn.shared.config.inbox_bytes()
+        self.dropped_bytes >= conn.config.inbox_bytes()
     }
 
     /// Reads everything the kernel holds, up to the inbox's limit of bytes.
@@ -215,7 +215,7 @@ impl Receive {
         self.decoder.stop();
         self.large = None;
         self.ending.get_or_insert(ending);
-        let timeout = conn.shared.config.close_timeout();
+        let timeout = conn.config.close_timeout();
         conn.record.set_ending_by(conn.shared.clock.after(timeout));
     }
 

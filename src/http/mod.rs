@@ -26,6 +26,7 @@ pub(crate) mod target;
 mod template;
 pub(crate) mod token;
 
+pub use cidr::Networks;
 pub use cookie::Cookie;
 pub use headers::Headers;
 pub use method::Method;

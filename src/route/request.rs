@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::config::Config;
 use crate::conn::WebSocket;
 use crate::conn::expiry::Expiry;
 use crate::error::{Error, ErrorKind, Result};
@@ -15,7 +16,8 @@ use crate::http::refusal::Refusal;
 use crate::http::request::RequestHead;
 use crate::http::{Headers, Method, Response, Templates};
 use crate::hub::Hub;
-use crate::route::auth::GroupSigner;
+use crate::route::auth::{Auth, GroupSigner};
+use crate::route::hosts::Hosts;
 use crate::route::identity::Identity;
 use crate::route::pattern::Params;
 use crate::ws::Origins;
@@ -55,15 +57,18 @@ pub struct Request {
     surroundings: Arc<Surroundings>,
 }
 
-/// What of its server a request can reach.
+/// What of its server a request can reach, and the rules that hold for it: a reload makes a new one
+/// for the requests to come, see `server::reload`.
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     pub(crate) templates: Templates,
     pub(crate) hub: Hub,
     pub(crate) origins: Origins,
+    /// Who may come in where a route does not say.
+    pub(crate) auth: Option<Auth>,
     pub(crate) group_signer: Option<GroupSigner>,
-    /// Longest message of a WebSocket client.
-    pub(crate) max_message_bytes: usize,
+    pub(crate) hosts: Hosts,
+    pub(crate) config: Arc<Config>,
 }
 
 impl Request {
@@ -88,6 +93,10 @@ impl Request {
         &self.head
     }
 
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
     pub(crate) fn set_params(&mut self, params: Params) {
         self.params = params;
     }
@@ -96,16 +105,13 @@ impl Request {
         self.websocket = Some(websocket);
     }
 
-    /// Takes note of who sends it, and until when a WebSocket of it may stay open.
-    pub(crate) fn set_identity(
-        &mut self,
-        identity: Identity,
-        farewell: impl FnOnce() -> CloseFrame,
-    ) {
+    /// Takes note of who sends it, and of the words with which a WebSocket of it is closed when that
+    /// is good no more.
+    pub(crate) fn set_identity(&mut self, identity: Identity, farewell: Option<CloseFrame>) {
         if let Some(ws) = &mut self.websocket {
             ws.hide_bearer();
-            if let Some(at) = identity.expires() {
-                ws.expire(Expiry { at, farewell: Arc::new(farewell()) });
+            if let (Some(at), Some(farewell)) = (identity.expires(), farewell) {
+                ws.expire(Expiry { at, farewell: Arc::new(farewell) });
             }
         }
         self.identity = Some(Box::new(identity));
@@ -296,7 +302,7 @@ impl Request {
 
     /// Longest message that the server takes, in bytes.
     pub(crate) fn max_message_bytes(&self) -> usize {
-        self.surroundings.max_message_bytes
+        self.surroundings.config.message_bytes()
     }
 
     /// True if a web page sends this that is of the same host or on the server's list of origins.

@@ -100,7 +100,7 @@ fn admit(
     let spares = Arc::clone(&app.spares);
     let spawned = thread::Builder::new()
         .name("conn".into())
-        .stack_size(app.shared.config.stack_bytes())
+        .stack_size(app.shared.config().stack_bytes())
         .spawn(move || serve_all(arrival, &spares));
     if let Err(error) = spawned {
         complaints.say(&format!("cannot start a thread: {error}; answering 503"));

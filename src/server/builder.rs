@@ -11,7 +11,7 @@ use crate::conn::keeper::Keeper;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Templates;
 use crate::hub::Hub;
-use crate::net::ceiling::{hard_ceiling, host_ceiling};
+use crate::net::ceiling::HostCeiling;
 use crate::route::auth::GroupSigner;
 use crate::route::hosts::Hosts;
 use crate::route::request::Surroundings;
@@ -83,7 +83,7 @@ impl Builder {
     ///
     /// # fn main() -> landline::Result<()> {
     /// // A proxy on this machine has its users log in, and says who they are.
-    /// let proxy = TrustedHeader::new("X-Remote-User", ["127.0.0.1", "::1"])?;
+    /// let proxy = TrustedHeader::new("X-Remote-User", "127.0.0.1, ::1".parse()?)?;
     /// let builder = Server::builder().authenticate(proxy).route("/", get(|_: &_| "welcome"));
     /// # let _ = builder;
     /// # Ok(())
@@ -155,20 +155,21 @@ impl Builder {
         let limit_per_address = self.config.max_connections_per_address();
         let failed =
             |error| Error::new(ErrorKind::Io, "cannot start the keeper").with_source(error);
+        let config = Arc::new(self.config);
         let groups = Arc::downgrade(&self.hub.core) as Weak<dyn Groups>;
         let surroundings = Surroundings {
             templates: self.templates,
             hub: self.hub,
             origins: self.origins,
+            auth: self.auth,
             group_signer: self.group_signer,
-            max_message_bytes: self.config.message_bytes(),
+            hosts: self.hosts,
+            config: Arc::clone(&config),
         };
-        let shared = Arc::new(Shared::new(self.config, groups).map_err(failed)?);
+        let shared = Arc::new(Shared::new(config, groups).map_err(failed)?);
         let app = App {
             router,
-            hosts: self.hosts,
-            auth: Mutex::new(self.auth.map(Arc::new)),
-            surroundings: Arc::new(surroundings),
+            surroundings: Mutex::new(Arc::new(surroundings)),
             keeper: Keeper::start(Arc::clone(&shared)).map_err(failed)?,
             shared,
             stats: Arc::new(Stats::new(limit, limit_per_address)),
@@ -179,17 +180,17 @@ impl Builder {
 }
 
 /// Most connections to admit: the wish, as far as the process survives it, or what fits.
-fn admitted(wish: Option<usize>) -> usize {
-    let ceiling = host_ceiling();
-    let Some(wish) = wish else { return ceiling.connections };
-    if wish > ceiling.connections {
+pub(super) fn admitted(wish: Option<usize>) -> usize {
+    let ceiling = HostCeiling::now();
+    let Some(wish) = wish else { return ceiling.connections() };
+    if let Some(lowest) = ceiling.lowest().filter(|lowest| wish > lowest.connections()) {
         log::warn!(
             "a limit of {wish} connections is more than this host holds: {} for want of {}",
-            ceiling.connections,
-            ceiling.limited_by
+            lowest.connections(),
+            lowest.kind()
         );
     }
-    wish.min(hard_ceiling().connections)
+    wish.min(ceiling.hard())
 }
 
 impl fmt::Debug for Builder {
@@ -206,6 +207,6 @@ mod tests {
     #[test]
     fn a_wish_beyond_the_memory_maps_is_cut() {
         assert_eq!(admitted(Some(1)), 1);
-        assert_eq!(admitted(Some(usize::MAX)), hard_ceiling().connections);
+        assert_eq!(admitted(Some(usize::MAX)), HostCeiling::now().hard());
     }
 }

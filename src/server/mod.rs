@@ -5,6 +5,7 @@ pub(crate) mod access_log;
 pub(crate) mod app;
 pub(crate) mod builder;
 pub(crate) mod http_io;
+mod reload;
 pub(crate) mod run;
 pub(crate) mod serve;
 mod spare;

@@ -1,9 +1,9 @@
 //! The running server and its stop.
 //!
 //! ```text
-//! run ──stop()──► listeners closed, 1001 to all ──all ended──────────► done
-//!                          │ grace over, or stop_now()                  ▲
-//!                          └──► every connection cut ──ended, or 1 s ───┘
+//! run ──stop()──► serves on ──delay──► listeners closed, 1001 to each ──all ended──► done
+//!                     │ stop_now()        │ all told and grace over, or stop_now()     ▲
+//!                     └───────────────────┴──► every connection cut ──ended, or 1 s ───┘
 //! ```
 
 use std::fmt;
@@ -14,12 +14,11 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
 
-use crate::conn::keeper::Order;
+use crate::conn::drain::Order;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::Hub;
 use crate::net::listener::Listener;
-use crate::route::Auth;
 use crate::server::accept::accept_loop;
 use crate::server::app::App;
 use crate::server::builder::Builder;
@@ -54,10 +53,10 @@ pub struct Server {
     handle: Handle,
 }
 
-/// Stops a server from any thread; cheap to clone.
+/// Stops a server from any thread, or changes its settings; cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    app: Arc<App>,
+    pub(super) app: Arc<App>,
     orders: Sender<Order>,
 }
 
@@ -123,13 +122,15 @@ impl Server {
 
     /// Serves until it is stopped through a [`Handle`].
     ///
-    /// A graceful stop accepts nothing new, closes every WebSocket with 1001 at the same time,
-    /// lets requests in work end, and after
-    /// [`shutdown_grace`](crate::Config::shutdown_grace) cuts what is left.
+    /// A graceful stop serves on for [`drain_delay`](crate::Config::drain_delay), then accepts
+    /// nothing new, closes every WebSocket with 1001 behind what is queued for it, all at the same
+    /// time or spread over [`drain_time`](crate::Config::drain_time), lets requests in work end, and
+    /// cuts what is left when another [`shutdown_grace`](crate::Config::shutdown_grace) is over.
     ///
     /// # Blocking
-    /// Until the last connection has ended; handlers that do not return within a second after
-    /// their connection was cut are left behind.
+    /// Until the last connection has ended, once it was told to stop no longer than these three times
+    /// together; handlers that do not return within a second after their connection was cut are left
+    /// behind.
     ///
     /// # Errors
     /// `Io`: no thread for accepting could be started.
@@ -148,12 +149,31 @@ impl Server {
         }
         drop(alive);
         let order = self.orders.recv().unwrap_or(Order::Cut);
-        self.stop(order, &all_ended);
+        self.stop(self.delay(order), &all_ended);
         for thread in threads {
             // A panic of the accept loop has been reported by the panic hook.
             let _ = thread.join();
         }
         Ok(())
+    }
+
+    /// Serves on while a load balancer learns that it should send nobody any more; the order as it
+    /// stands then.
+    fn delay(&self, order: Order) -> Order {
+        let delay = self.app.shared.config().drain_delay();
+        if order != Order::Drain || delay.is_zero() {
+            return order;
+        }
+        log::info!("draining: no longer ready, serving on for {delay:?}");
+        let deadline = Deadline::after(delay);
+        loop {
+            let time = deadline.remaining().unwrap_or(Duration::MAX);
+            match self.orders.recv_timeout(time) {
+                Ok(Order::Cut) => return Order::Cut,
+                Ok(_) => {}
+                Err(_) => return order,
+            }
+        }
     }
 
     fn stop(&self, order: Order, all_ended: &Receiver<()>) {
@@ -162,10 +182,18 @@ impl Server {
         app.spares.dismiss();
         self.listeners.iter().for_each(|listener| listener.close());
         if order == Order::Drain {
-            let grace = app.shared.config.shutdown_grace();
-            log::info!("stopping: {} connections get {grace:?} to end", app.stats.open());
+            let config = app.shared.config();
+            let (spread, grace) = (config.drain_time(), config.shutdown_grace());
+            let open = app.stats.open();
+            if spread.is_zero() {
+                log::info!("stopping: {open} connections get {grace:?} to end");
+            } else {
+                log::info!(
+                    "stopping: {open} connections are told over {spread:?}, then get {grace:?}"
+                );
+            }
             app.keeper.give_order(Order::Drain);
-            if self.wait_for_end(Deadline::after(grace), all_ended) {
+            if self.wait_for_end(Deadline::after(spread.saturating_add(grace)), all_ended) {
                 return;
             }
         }
@@ -213,6 +241,7 @@ impl Handle {
     /// # Blocking
     /// Never.
     pub fn stop(&self) {
+        self.app.stats.start_draining();
         // Full means that the stop has been asked for already.
         let _ = self.orders.try_send(Order::Drain);
     }
@@ -227,21 +256,21 @@ impl Handle {
         let _ = self.orders.try_send(Order::Cut);
     }
 
+    /// True once the server was told to stop: whoever sends it clients should choose another one.
+    /// For as long as [`drain_delay`](crate::Config::drain_delay) it serves all the same.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn is_draining(&self) -> bool {
+        self.app.stats.is_draining()
+    }
+
     /// The groups of this server's connections.
     ///
     /// # Blocking
     /// Never.
     pub fn hub(&self) -> Hub {
-        self.app.surroundings.hub.clone()
-    }
-
-    /// Changes who may come in on routes that do not say so themselves; `None` for everybody. It
-    /// counts for the next request of every connection; a WebSocket that is open stays so.
-    ///
-    /// # Blocking
-    /// Never.
-    pub fn reload_auth(&self, auth: Option<Auth>) {
-        *self.app.auth.lock() = auth.map(Arc::new);
+        self.app.surroundings().hub.clone()
     }
 
     /// Open connections, HTTP and WebSocket together.

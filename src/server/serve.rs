@@ -136,10 +136,8 @@ impl Session {
     /// Receives a request, or says what comes instead.
     #[inline(never)]
     fn receive(&self, idle: Idle) -> Result<Box<Received>, Next> {
+        // When the server stops, it is the keeper who ends the wait for a request, in its turn.
         self.conn.record.set_phase(Phase::Idle);
-        if self.arrival.app.stats.is_stopping() {
-            return Err(Next::Close);
-        }
         let head = match self.io.read_head(idle) {
             Ok(head) => head,
             Err(NoHead::Gone) => return Err(Next::Close),
@@ -156,7 +154,10 @@ impl Session {
     #[inline(never)]
     fn received(&self, head: RequestHead, how: How) -> Box<Received> {
         let source = Arc::clone(&self.io) as Arc<dyn Source>;
-        let surroundings = Arc::clone(&self.arrival.app.surroundings);
+        let surroundings = self.arrival.app.surroundings();
+        // With limits that were changed since the connection began, it ends with this answer.
+        let is_current = Arc::ptr_eq(&self.conn.config, &surroundings.config);
+        let how = How { keep_alive: how.keep_alive && is_current, ..how };
         let request = Request::new(head, source, surroundings);
         Box::new(Received { request, how, line: Line::start() })
     }
@@ -198,7 +199,8 @@ impl Session {
     fn prepare(&self, request: &mut Request) -> Result<Option<&Route>, Refusal> {
         let app = &self.arrival.app;
         self.io.expect_body(request.head())?;
-        app.hosts.check(request.head().host(), self.arrival.is_loopback)?;
+        let hosts = &request.surroundings().hosts;
+        hosts.check(request.head().host(), self.arrival.is_loopback)?;
         request.head().check_query()?;
         if request.path() == "*" {
             // `OPTIONS *` asks whether the server is there (RFC 9110 9.3.7).
@@ -213,18 +215,13 @@ impl Session {
     /// Finds out who sends a request, and whether that one may come in.
     #[inline(never)]
     fn let_in(&self, route: &Route, request: &mut Request) -> Result<(), Outcome> {
-        let general;
-        let auth = match route.handler().auth(request.method()) {
-            Some(auth) => auth,
-            None => {
-                general = self.arrival.app.auth.lock().clone();
-                let Some(auth) = &general else { return Ok(()) };
-                auth
-            }
-        };
+        let of_route = route.handler().auth(request.method());
+        let of_server = || request.surroundings().auth.as_ref();
+        let Some(auth) = of_route.or_else(of_server) else { return Ok(()) };
         match catch_unwind(AssertUnwindSafe(|| auth.check(request))) {
             Ok(Ok(Some(identity))) => {
-                request.set_identity(identity, || auth.farewell());
+                let farewell = identity.expires().map(|_| auth.farewell());
+                request.set_identity(identity, farewell);
                 Ok(())
             }
             Ok(Ok(None)) => Ok(()),
@@ -269,7 +266,7 @@ impl Session {
             Handshake::Refused(refusal) => Err(refusal),
             Handshake::Valid(_) if app.stats.is_stopping() => Err(Refusal::unavailable()),
             Handshake::Valid(offer) => {
-                app.surroundings.origins.check(request.head())?;
+                request.surroundings().origins.check(request.head())?;
                 let (conn, stream) = (Arc::clone(&self.conn), Arc::clone(&self.arrival.stream));
                 let early = self.io.take_early();
                 request.set_websocket(WebSocket::pending(conn, stream, offer, early));
@@ -332,7 +329,7 @@ impl Session {
             log::error!("conn-{}: the response is faulty: {}", self.conn.id(), fault.chain());
         }
         let status = response.status_code();
-        let can_go_on = self.io.skip_body() && !self.arrival.app.stats.is_stopping();
+        let can_go_on = self.io.skip_body() && !self.arrival.app.stats.is_draining();
         let how = How { keep_alive: how.keep_alive && can_go_on, ..how };
         let next = self.send(response, &how);
         if let Some((line, head)) = line {

@@ -14,30 +14,40 @@ static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new
 /// Counts connections and admits them up to a limit.
 #[derive(Debug)]
 pub(crate) struct Stats {
-    limit: usize,
-    limit_per_address: Option<usize>,
-    /// Open connections by network; empty if there is no limit for them.
+    limit: AtomicUsize,
+    /// `usize::MAX` if there is none.
+    limit_per_address: AtomicUsize,
+    /// Open connections by network; those that came while there was no limit for them are not here.
     by_network: Mutex<HashMap<Network, usize>>,
     open: AtomicUsize,
     refused: AtomicU64,
+    is_draining: AtomicBool,
     is_stopping: AtomicBool,
 }
 
 impl Stats {
     pub(crate) fn new(limit: usize, limit_per_address: Option<usize>) -> Self {
         Self {
-            limit,
-            limit_per_address,
+            limit: AtomicUsize::new(limit),
+            limit_per_address: AtomicUsize::new(limit_per_address.unwrap_or(usize::MAX)),
             by_network: Mutex::new(HashMap::new()),
             open: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
+            is_draining: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
         }
     }
 
     /// Most open connections.
     pub(crate) fn limit(&self) -> usize {
-        self.limit
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Sets other limits; who is in stays in.
+    pub(crate) fn reload(&self, limit: usize, limit_per_address: Option<usize>) {
+        self.limit.store(limit, Ordering::Relaxed);
+        let limit_per_address = limit_per_address.unwrap_or(usize::MAX);
+        self.limit_per_address.store(limit_per_address, Ordering::Relaxed);
     }
 
     /// Open connections, HTTP and WebSocket.
@@ -62,13 +72,15 @@ impl Stats {
 
     /// Takes a place for one connection, if there is one.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Place, Full> {
+        let limit = self.limit();
         let admitted = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
-            (open < self.limit).then_some(open + 1)
+            (open < limit).then_some(open + 1)
         });
         admitted.map_err(|_| Full::Server)?;
         // From here on the place is given back whatever happens.
         let mut place = Place { stats: Arc::clone(self), network: None };
-        if let Some(limit) = self.limit_per_address {
+        let limit = self.limit_per_address.load(Ordering::Relaxed);
+        if limit != usize::MAX {
             let network = Network::of(address);
             let mut by_network = self.by_network.lock();
             let open = by_network.get(&network).copied().unwrap_or(0);
@@ -81,7 +93,17 @@ impl Stats {
         Ok(place)
     }
 
+    pub(crate) fn start_draining(&self) {
+        self.is_draining.store(true, Ordering::SeqCst);
+    }
+
+    /// True once the server was told to stop, in the delay before it accepts nothing new as well.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn start_stopping(&self) {
+        self.start_draining();
         self.is_stopping.store(true, Ordering::SeqCst);
     }
 

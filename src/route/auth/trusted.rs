@@ -2,7 +2,7 @@
 
 use super::verdict::{Authenticator, Denial, Verdict};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::cidr::CidrList;
+use crate::http::Networks;
 use crate::http::token::is_token;
 use crate::route::identity::Identity;
 use crate::route::request::Request;
@@ -23,7 +23,7 @@ const NAME_BYTES: usize = 256;
 /// use landline::{Auth, TrustedHeader};
 ///
 /// # fn main() -> landline::Result<()> {
-/// let proxy = TrustedHeader::new("X-Remote-User", ["127.0.0.1", "10.1.0.0/16"])?
+/// let proxy = TrustedHeader::new("X-Remote-User", "127.0.0.1, 10.1.0.0/16".parse()?)?
 ///     .groups_header("X-Remote-Groups")?;
 /// let auth = Auth::new(proxy);
 /// # let _ = auth;
@@ -37,23 +37,16 @@ const NAME_BYTES: usize = 256;
 pub struct TrustedHeader {
     user: String,
     groups: Option<String>,
-    proxies: CidrList,
+    proxies: Networks,
 }
 
 impl TrustedHeader {
     /// Believes this header if one of these addresses sends it.
     ///
-    /// # Units
-    /// `proxies`: addresses or ranges, `127.0.0.1`, `10.0.0.0/8`, `fd00::/8`.
-    ///
     /// # Errors
-    /// `Config`: the name is no name of a header, or an address is none, with what is wrong.
-    pub fn new<S: AsRef<str>>(
-        header: impl Into<String>,
-        proxies: impl IntoIterator<Item = S>,
-    ) -> Result<Self> {
-        let user = checked(header.into())?;
-        Ok(Self { user, groups: None, proxies: CidrList::parse(proxies)? })
+    /// `Config`: the name is no name of a header.
+    pub fn new(header: impl Into<String>, proxies: Networks) -> Result<Self> {
+        Ok(Self { user: checked(header.into())?, groups: None, proxies })
     }
 
     /// Takes the user's groups from another header of the proxy, separated by commas.

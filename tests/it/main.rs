@@ -13,6 +13,13 @@ mod tokens;
 mod api;
 mod auth;
 #[cfg(feature = "auth")]
+mod auth_backend;
+#[cfg(feature = "auth")]
+mod auth_basic;
+mod auth_expiry;
+#[cfg(feature = "auth")]
+mod auth_groups;
+#[cfg(feature = "auth")]
 mod auth_jwt;
 mod backpressure;
 #[cfg(feature = "cli")]

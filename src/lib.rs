@@ -66,6 +66,7 @@ mod config;
 mod conn;
 mod deadline;
 mod error;
+mod histogram;
 mod http;
 mod hub;
 mod net;
@@ -81,22 +82,27 @@ mod ws;
 pub mod internals;
 
 pub use config::{Config, Deflate};
-pub use conn::{GroupMessage, Inbox, Incoming, Join, Messages, Overflow, Sender, WebSocket};
+pub use conn::{
+    ClosedConnection, ConnectionInfo, GroupMessage, Inbox, Incoming, Join, Messages, Overflow,
+    Sender, TraceEvent, Traffic, WebSocket,
+};
 pub use error::{Error, ErrorKind, Result};
+pub use histogram::Timings;
 pub use http::{Cookie, Headers, Method, Networks, Response, Templates};
 pub use hub::{
     Counts, Delivery, Group, GroupStats, Hub, HubBuilder, HubStats, Member, MemberEvent, Presence,
     PresenceChange, Present, Publisher, Watch,
 };
 pub use net::ceiling::{HostCeiling, HostLimit, LimitKind, raise_descriptor_limit};
+pub use net::process::ProcessFigures;
 pub use route::{
     AcceptWebSocket, Admission, Auth, Authenticator, Consumer, ConsumerRoute, Context, Denial,
-    Facility, Flags, Handler, Identity, IntoFlags, IntoResponse, JsonConsumer, Methods,
+    Facility, Flags, Handler, Identity, IntoFlags, IntoResponse, JsonConsumer, Methods, Probe,
     Publication, PublishApi, PublishByGet, Request, RequireWebSocket, Target, TrustedHeader,
     Verdict, accept_websocket, consumer, delete, facility, get, json_consumer, patch, post, put,
     require_websocket,
 };
 #[cfg(feature = "auth")]
 pub use route::{BackendAuth, BasicAuth, GroupSigner, Jwt, TokenSource};
-pub use server::{Builder, Handle, Server};
+pub use server::{Builder, CloseFigures, Handle, Metrics, RouteFigures, Server};
 pub use ws::{Bytes, Closed, Message, Origins, Side, Utf8Bytes, close_code};

@@ -238,6 +238,7 @@ impl WebSocket {
         if let Some((agreement, settings)) = &agreed {
             conn.outbox.deflate_with(Deflating::new(agreement, settings));
         }
+        conn.open_story(agreed.is_some());
         conn.open_outbox(Arc::clone(&pending.stream), answer);
         if let Some(groups) = conn.shared.groups() {
             groups.opened(Recipient::new(conn));

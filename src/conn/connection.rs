@@ -19,7 +19,11 @@ use crate::conn::mailbox::Mailbox;
 use crate::conn::outbox::Outbox;
 use crate::conn::receive::Receive;
 use crate::conn::record::{Clock, Phase, Record};
+use crate::conn::roll::Roll;
+use crate::conn::story::Story;
+use crate::conn::traffic::Heard;
 use crate::error::{Error, ErrorKind, Result};
+use crate::histogram::Histogram;
 use crate::net::poll::{Interest, Poller};
 use crate::net::stream::Stream;
 use crate::sync::Mutex;
@@ -49,6 +53,10 @@ pub(crate) struct Shared {
     groups: Weak<dyn Groups>,
     /// Connections given up because the client stopped reading.
     pub(crate) slow_clients: AtomicU64,
+    /// Who is connected, and who was.
+    pub(crate) roll: Roll,
+    /// How long handlers are away with a message; one of each connection and second.
+    pub(crate) handler_times: Histogram,
 }
 
 impl Shared {
@@ -68,6 +76,8 @@ impl Shared {
             expiries: Expiries::default(),
             pools: Arc::new(Pools::new(SPARE_PER_CORE * cores)),
             slow_clients: AtomicU64::new(0),
+            roll: Roll::default(),
+            handler_times: Histogram::default(),
         })
     }
 
@@ -97,6 +107,8 @@ pub(crate) struct Connection {
     pub(crate) config: Arc<Config>,
     pub(crate) record: Record,
     pub(crate) receive: Mutex<Receive>,
+    /// What came in, written with the receive half's lock held.
+    pub(crate) heard: Heard,
     pub(crate) outbox: Outbox,
     /// Group messages for the handler; made at the first use, since it costs a descriptor.
     mailbox: OnceLock<Box<Mailbox>>,
@@ -104,6 +116,8 @@ pub(crate) struct Connection {
     /// `Sender` holds no descriptor.
     stream: Mutex<Option<Arc<Stream>>>,
     watch: Mutex<Watch>,
+    /// What is told of a WebSocket; taken last.
+    pub(super) story: Mutex<Option<Box<Story>>>,
 }
 
 /// What the poller was asked to watch.
@@ -125,6 +139,8 @@ impl Connection {
             mailbox: OnceLock::new(),
             stream: Mutex::new(Some(stream)),
             watch: Mutex::new(Watch::default()),
+            heard: Heard::default(),
+            story: Mutex::new(None),
             config,
             shared,
         }
@@ -184,6 +200,10 @@ impl Connection {
         self.receive.lock().release();
         self.outbox.release();
         self.stream.lock().take();
+        // Nothing is counted any more.
+        if self.has_story() {
+            self.shared.roll.close(self);
+        }
     }
 
     /// Ends what the connection has in the hub; again, it does nothing.

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::conn::connection::Connection;
+use crate::conn::keeper::guarded;
 use crate::conn::socket::WebSocket;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU64;
@@ -80,11 +82,30 @@ impl Expiries {
         self.note_next(&state);
     }
 
-    /// Takes out the connections whose moment has come.
-    pub(crate) fn take_due(&self, now: SystemTime) -> Vec<(u64, Arc<CloseFrame>)> {
-        if self.next.load(Relaxed) == NEVER {
-            return Vec::new();
+    /// Closes the connections whose moment has come; the keeper's task, at each of its ticks.
+    #[inline]
+    pub(super) fn close_due(&self, conn_of: impl FnMut(u64) -> Option<Arc<Connection>>) {
+        // The clock is asked only if somebody expires.
+        if self.next.load(Relaxed) != NEVER {
+            self.close_until(SystemTime::now(), conn_of);
         }
+    }
+
+    #[inline(never)]
+    fn close_until(
+        &self,
+        now: SystemTime,
+        mut conn_of: impl FnMut(u64) -> Option<Arc<Connection>>,
+    ) {
+        for (id, farewell) in self.take_due(now) {
+            let Some(conn) = conn_of(id) else { continue };
+            log::info!("conn-{id}: closed with {}, its time is over", farewell.code());
+            guarded(|| conn.close(CloseFrame::clone(&farewell)));
+        }
+    }
+
+    /// Takes out the connections whose moment has come.
+    fn take_due(&self, now: SystemTime) -> Vec<(u64, Arc<CloseFrame>)> {
         let now = millis_of(now);
         if now < self.next.load(Relaxed) {
             return Vec::new();
@@ -97,11 +118,6 @@ impl Expiries {
         }
         self.note_next(&state);
         due.into_iter().map(|((_, id), farewell)| (id, farewell)).collect()
-    }
-
-    /// True if some connection expires; the keeper asks the clock only then.
-    pub(crate) fn has_any(&self) -> bool {
-        self.next.load(Relaxed) != NEVER
     }
 
     fn note_next(&self, state: &State) {
@@ -173,10 +189,14 @@ mod tests {
         expiries.take_due(at(seconds)).into_iter().map(|(id, _)| id).collect()
     }
 
+    fn is_empty(expiries: &Expiries) -> bool {
+        expiries.next.load(Relaxed) == NEVER
+    }
+
     #[test]
     fn each_expires_once_and_in_its_time() {
         let expiries = Expiries::default();
-        assert!(!expiries.has_any() && due(&expiries, u64::from(u32::MAX)).is_empty());
+        assert!(is_empty(&expiries) && due(&expiries, u64::from(u32::MAX)).is_empty());
         for (id, seconds) in [(1, 30), (2, 10), (3, 20), (4, 10)] {
             set(&expiries, id, seconds);
         }
@@ -184,7 +204,7 @@ mod tests {
         assert_eq!(due(&expiries, 10), [2, 4]);
         assert!(due(&expiries, 10).is_empty());
         assert_eq!(due(&expiries, 60), [3, 1]);
-        assert!(!expiries.has_any());
+        assert!(is_empty(&expiries));
     }
 
     #[test]
@@ -206,6 +226,6 @@ mod tests {
         let far = UNIX_EPOCH + Duration::from_secs(u64::MAX / 4_000_000_000);
         let farewell = Arc::new(CloseFrame::of_server(close_code::TOKEN_EXPIRED, "over"));
         expiries.set(1, Expiry { at: far, farewell });
-        assert!(expiries.has_any() && due(&expiries, 1 << 30).is_empty());
+        assert!(!is_empty(&expiries) && due(&expiries, 1 << 30).is_empty());
     }
 }

@@ -206,6 +206,7 @@ impl Connection {
             Err(error) if error.kind() == IoErrorKind::WouldBlock => 0,
             outcome => outcome?,
         };
+        state.bytes_sent += sent.min(held) as u64;
         if sent < held {
             joined.truncate(held);
             state.queue.push(HeaderBytes::NONE, joined.into(), sent);

@@ -25,18 +25,20 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::conn::connection::{Connection, Shared};
 use crate::conn::drain::{Chance, Order, Schedule, obey};
 use crate::conn::hold::Rounds;
 use crate::conn::record::{Idle, Phase, millis};
+use crate::conn::story::words;
+use crate::conn::trace::Mark;
 use crate::net::poll::{Interest, Ready};
 use crate::net::stream::{Blocking, Received, Stream};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::ws::Side;
-use crate::ws::close::{CloseFrame, close_code};
+use crate::ws::close::close_code;
 use crate::ws::encoded::FrameKind;
 
 /// How often every connection is looked at.
@@ -48,6 +50,9 @@ const HOLD_LOOK_MILLIS: u64 = 2;
 
 /// How often compressors and inflaters that nobody needs are freed.
 const SHRINK_TICKS: u32 = 100;
+
+/// How often the flight recorder notes what went through a connection.
+const TRACE_TICKS: u64 = 10;
 
 /// How long a refused client may take to read its answer.
 const LINGER: Duration = Duration::from_secs(2);
@@ -159,6 +164,8 @@ struct Work {
     /// When the next of them is due; zero while nobody holds.
     next_look: u64,
     ticks_to_shrink: u32,
+    /// Whose turn it is to have its traffic noted.
+    turn: u64,
 }
 
 impl Work {
@@ -175,6 +182,7 @@ impl Work {
             rounds: Rounds::default(),
             next_look: 0,
             ticks_to_shrink: SHRINK_TICKS,
+            turn: 0,
         }
     }
 
@@ -281,10 +289,12 @@ impl Work {
             self.ticks_to_shrink = SHRINK_TICKS;
             self.shared.pools.shrink();
         }
-        if self.shared.expiries.has_any() {
-            self.end_expired();
-        }
-        let (order, away_before) = (self.order, self.away_before);
+        Arc::clone(&self.shared).expiries.close_due(|id| {
+            self.welcome();
+            self.entries.get(&id).map(|entry| Arc::clone(&entry.conn))
+        });
+        self.turn = (self.turn + 1) % TRACE_TICKS;
+        let (order, away_before, turn) = (self.order, self.away_before, self.turn);
         let is_for_all = match order {
             Order::Run => false,
             Order::Drain => self.drain.is_over(now),
@@ -296,6 +306,9 @@ impl Work {
                 Phase::Idle | Phase::Busy => look_at_http(&entry.conn, &stream, now),
                 Phase::WebSocket => entry.look_at_websocket(&stream, now, away_before),
             });
+            if entry.conn.id() % TRACE_TICKS == turn {
+                entry.conn.look_at_traffic();
+            }
             if is_for_all {
                 guarded(|| obey(&entry.conn, &stream, order));
             }
@@ -312,22 +325,6 @@ impl Work {
             let Some(entry) = self.entries.get(&id) else { continue };
             let Some(stream) = entry.conn.stream() else { continue };
             guarded(|| obey(&entry.conn, &stream, self.order));
-        }
-    }
-
-    /// Closes the connections whose time is over.
-    #[inline(never)]
-    fn end_expired(&mut self) {
-        let expired = self.shared.expiries.take_due(SystemTime::now());
-        if expired.is_empty() {
-            return;
-        }
-        // One of them may have arrived since the mail was taken.
-        self.welcome();
-        for (id, farewell) in expired {
-            let Some(entry) = self.entries.get(&id) else { continue };
-            log::info!("conn-{id}: closed with {}, its time is over", farewell.code());
-            guarded(|| entry.conn.close(CloseFrame::clone(&farewell)));
         }
     }
 
@@ -348,7 +345,7 @@ impl Work {
 
 /// Does something for one connection; `None` if code of the application panicked. That is not
 /// logged: the panic's hook has told of it, and the logger may be what panics.
-fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
@@ -434,6 +431,7 @@ impl Entry {
         if self.pinged_at == 0 || life >= self.pinged_at {
             self.pinged_at = 0;
             if now.saturating_sub(life) >= millis(interval) && !conn.outbox.is_closing() {
+                conn.note(Mark::PingSent, 1);
                 conn.send_control(FrameKind::Ping, b"");
                 self.pinged_at = now;
             }
@@ -455,7 +453,7 @@ impl Entry {
             return;
         }
         log::info!("conn-{}: no life since it was pinged", conn.id());
-        conn.give_up(close_code::INTERNAL, "keepalive ping timeout");
+        conn.give_up(close_code::INTERNAL, words::KEEPALIVE);
     }
 }
 
@@ -480,6 +478,9 @@ fn read_for(conn: &Arc<Connection>, stream: &Stream) {
     // Locked means that the handler, or somebody asking for it, reads by itself.
     let Some(mut receive) = conn.receive.try_lock() else { return };
     if receive.is_full(conn) {
+        if !conn.record.is_paused() {
+            conn.note(Mark::Paused, 0);
+        }
         conn.record.set_paused(true);
         return;
     }

@@ -10,10 +10,12 @@
 //! waited for, and no handler longer than the close deadline.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::conn::arrivals::{Arrivals, MESSAGE_OVERHEAD};
 use crate::conn::connection::Connection;
+use crate::conn::trace::Mark;
 use crate::conn::waiting::Until;
 use crate::net::stream::{Blocking, Received, Stream};
 use crate::ws::Message;
@@ -24,6 +26,9 @@ use crate::ws::encoded::FrameKind;
 use crate::ws::frame::{Decoder, Event};
 
 mod reading;
+
+/// How often the time is taken that the handler is away with a message.
+const TIMED_EVERY_MILLIS: u64 = 1000;
 
 /// What the peer did to end the connection.
 #[derive(Debug)]
@@ -55,8 +60,10 @@ pub(crate) struct Receive {
     has_ended: bool,
     /// What ends the connection once the messages before it are taken.
     ending: Option<Ending>,
-    messages_received: u64,
-    bytes_received: u64,
+    /// When the handler took a message whose time is taken, in microseconds; zero if none is.
+    taken_at: u64,
+    /// From when on, by the keeper's clock, the next one's is.
+    timed_from: u64,
     /// Of the pings of one read only the last is answered, by who reads (RFC 6455 5.5.3).
     answers_last_ping: bool,
     /// Answered when the read has returned, out of less of the stack.
@@ -78,8 +85,8 @@ impl Receive {
             is_deaf: false,
             has_ended: false,
             ending: None,
-            messages_received: 0,
-            bytes_received: 0,
+            taken_at: 0,
+            timed_from: 0,
             answers_last_ping: false,
             unanswered_ping: None,
             is_groups_turn: false,
@@ -101,28 +108,37 @@ impl Receive {
         }
         self.inbox.reserve_one();
         self.stream = Some(stream);
+        conn.heard.count_bytes(early.len());
         self.digest(conn, &mut early);
         self.answer_ping(conn);
     }
 
     /// The oldest waiting message; if there is none, what was held back for more to come goes out.
     pub(crate) fn pop(&mut self, conn: &Connection) -> Option<Message> {
+        if self.taken_at != 0 {
+            self.note_handler_time(conn);
+        }
         let Some(message) = self.inbox.pop() else {
             conn.end_hold();
             return None;
         };
+        let now = conn.shared.clock.coarse();
+        if now >= self.timed_from {
+            self.time_handler(conn, now);
+        }
         let has_more = !self.inbox.is_empty();
         conn.record.set_more(has_more);
         if !has_more {
             // The handler is there, even if it had no need to wait for long: an end that has come
             // must not overtake its answer to this message.
-            conn.record.mark_away(conn.shared.clock.coarse());
+            conn.record.mark_away(now);
             self.inbox.shrink(conn.config.inbox_messages());
         }
         if conn.record.is_paused() && !self.is_full(conn) {
             // The silence was ours, not the peer's.
-            conn.record.mark_life(conn.shared.clock.coarse());
+            conn.record.mark_life(now);
             conn.record.set_paused(false);
+            conn.note(Mark::Resumed, 0);
         }
         Some(message)
     }
@@ -132,9 +148,20 @@ impl Receive {
         self.inbox.len()
     }
 
-    /// Whole messages that ever arrived.
-    pub(crate) fn messages_received(&self) -> u64 {
-        self.messages_received
+    /// The handler takes a message whose time is taken: no more than one a second, because two
+    /// looks at the clock are much of what a small message costs.
+    #[cold]
+    fn time_handler(&mut self, conn: &Connection, now: u64) {
+        self.timed_from = now + TIMED_EVERY_MILLIS;
+        self.taken_at = conn.shared.clock.micros();
+    }
+
+    /// The handler is back from such a message.
+    #[cold]
+    fn note_handler_time(&mut self, conn: &Connection) {
+        let micros = conn.shared.clock.micros().saturating_sub(self.taken_at);
+        conn.shared.handler_times.observe(conn.id(), Duration::from_micros(micros));
+        self.taken_at = 0;
     }
 
     /// True once nothing more will come.
@@ -171,7 +198,7 @@ impl Receive {
     pub(crate) fn look_ahead(&mut self, conn: &Connection) {
         let mut held = None;
         while !self.is_stuffed(conn) {
-            let before = self.bytes_received;
+            let before = conn.heard.bytes();
             if !self.fill(conn, Until::Now) {
                 return;
             }
@@ -179,7 +206,7 @@ impl Receive {
                 None => self.stream.as_ref().map(|stream| stream.waiting_bytes()),
                 // This read was for the end of the stream, which counts no bytes.
                 Some(0) => return,
-                Some(left) => Some(left.saturating_sub(self.bytes_received - before)),
+                Some(left) => Some(left.saturating_sub(conn.heard.bytes() - before)),
             };
         }
     }
@@ -262,7 +289,7 @@ impl Receive {
         self.stream = Some(stream);
         let reason = match outcome {
             Ok(Received::Bytes(count)) => {
-                self.bytes_received += count as u64;
+                conn.heard.count_bytes(count);
                 conn.record.mark_life(conn.shared.clock.coarse());
                 return true;
             }
@@ -270,6 +297,7 @@ impl Receive {
             Ok(Received::End) => "ended without a close frame".into(),
             Err(error) => format!("failed: {error}"),
         };
+        conn.note(Mark::Lost, 0);
         self.has_ended = true;
         self.end_with(conn, Ending::Lost(reason));
         true
@@ -308,7 +336,7 @@ impl Receive {
             return false;
         }
         let Some(packed) = self.decoder.pack(input) else { return false };
-        self.messages_received += packed.len() as u64;
+        conn.heard.count_messages(packed.len());
         if !is_closing(conn) {
             self.inbox.push_packed(packed);
         }
@@ -335,8 +363,9 @@ impl Receive {
         match event {
             Event::Message(message) => self.keep(conn, message),
             Event::Ping => self.owe_pong(conn),
-            Event::Pong => {}
+            Event::Pong => conn.note(Mark::PongReceived, 1),
             Event::Close(frame) => {
+                conn.note(Mark::CloseReceived(frame.code()), 0);
                 self.has_ended = true;
                 self.end_with(conn, Ending::Closed(frame));
             }
@@ -345,6 +374,7 @@ impl Receive {
 
     /// Takes note of a ping. The one before it is answered now, or by this one's answer.
     fn owe_pong(&mut self, conn: &Connection) {
+        conn.note(Mark::PingReceived, 1);
         let payload = self.decoder.control_payload().to_vec();
         let before = self.unanswered_ping.replace(payload);
         if let Some(before) = before.filter(|_| !self.answers_last_ping) {
@@ -362,7 +392,7 @@ impl Receive {
     /// Adds a message to the inbox.
     #[inline]
     fn keep(&mut self, conn: &Connection, message: Message) {
-        self.messages_received += 1;
+        conn.heard.count_messages(1);
         if is_closing(conn) {
             self.dropped_bytes += message.len() + MESSAGE_OVERHEAD;
             return;
@@ -372,6 +402,7 @@ impl Receive {
 
     fn refuse(&mut self, conn: &Connection, violation: Violation) {
         self.is_deaf = true;
+        conn.note(Mark::Violated(violation.answer().code()), 0);
         self.end_with(conn, Ending::Violated(violation));
     }
 }

@@ -6,6 +6,7 @@ mod cgroup;
 pub(crate) mod client;
 pub(crate) mod listener;
 pub(crate) mod poll;
+pub(crate) mod process;
 pub(crate) mod stream;
 pub(crate) mod thread;
 pub(crate) mod waker;

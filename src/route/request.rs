@@ -20,6 +20,7 @@ use crate::route::auth::{Auth, GroupSigner};
 use crate::route::hosts::Hosts;
 use crate::route::identity::Identity;
 use crate::route::pattern::Params;
+use crate::route::probe::Sighted;
 use crate::ws::Origins;
 use crate::ws::close::CloseFrame;
 
@@ -69,6 +70,8 @@ pub(crate) struct Surroundings {
     pub(crate) group_signer: Option<GroupSigner>,
     pub(crate) hosts: Hosts,
     pub(crate) config: Arc<Config>,
+    /// The server itself, for those who ask how it is.
+    pub(crate) sighted: Sighted,
 }
 
 impl Request {
@@ -303,6 +306,11 @@ impl Request {
     /// Longest message that the server takes, in bytes.
     pub(crate) fn max_message_bytes(&self) -> usize {
         self.surroundings.config.message_bytes()
+    }
+
+    /// The server itself.
+    pub(super) fn sighted(&self) -> &Sighted {
+        &self.surroundings.sighted
     }
 
     /// True if a web page sends this that is of the same host or on the server's list of origins.

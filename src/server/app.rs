@@ -6,6 +6,7 @@ use crate::conn::connection::Shared;
 use crate::conn::keeper::Keeper;
 use crate::route::request::Surroundings;
 use crate::route::router::Router;
+use crate::server::counts::HttpCounts;
 use crate::server::serve::Arrival;
 use crate::server::spare::SpareThreads;
 use crate::server::stats::Stats;
@@ -20,6 +21,7 @@ pub(crate) struct App {
     pub(crate) shared: Arc<Shared>,
     pub(crate) keeper: Keeper,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) counts: HttpCounts,
     pub(crate) spares: Arc<SpareThreads<Box<Arrival>>>,
 }
 

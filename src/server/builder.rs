@@ -14,10 +14,12 @@ use crate::hub::Hub;
 use crate::net::ceiling::HostCeiling;
 use crate::route::auth::GroupSigner;
 use crate::route::hosts::Hosts;
+use crate::route::probe::{Sight, Sighted};
 use crate::route::request::Surroundings;
 use crate::route::router::Router;
 use crate::route::{Auth, Handler};
 use crate::server::app::App;
+use crate::server::counts::HttpCounts;
 use crate::server::run::Server;
 use crate::server::spare::SpareThreads;
 use crate::server::stats::Stats;
@@ -165,6 +167,7 @@ impl Builder {
             group_signer: self.group_signer,
             hosts: self.hosts,
             config: Arc::clone(&config),
+            sighted: Sighted::default(),
         };
         let shared = Arc::new(Shared::new(config, groups).map_err(failed)?);
         let app = App {
@@ -173,9 +176,12 @@ impl Builder {
             keeper: Keeper::start(Arc::clone(&shared)).map_err(failed)?,
             shared,
             stats: Arc::new(Stats::new(limit, limit_per_address)),
+            counts: HttpCounts::default(),
             spares: Arc::new(SpareThreads::new()),
         };
-        Server::new(Arc::new(app)).bind(address)
+        let app = Arc::new(app);
+        app.surroundings().sighted.set(Arc::downgrade(&app) as Weak<dyn Sight>);
+        Server::new(app).bind(address)
     }
 }
 

@@ -4,12 +4,16 @@ pub(crate) mod accept;
 pub(crate) mod access_log;
 pub(crate) mod app;
 pub(crate) mod builder;
+pub(crate) mod counts;
 pub(crate) mod http_io;
+pub(crate) mod metrics;
 mod reload;
 pub(crate) mod run;
+mod seeing;
 pub(crate) mod serve;
 mod spare;
 pub(crate) mod stats;
 
 pub use builder::Builder;
+pub use metrics::{CloseFigures, Metrics, RouteFigures};
 pub use run::{Handle, Server};

@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::conn::WebSocket;
 use crate::conn::connection::Connection;
 use crate::conn::record::{Idle, Phase};
+use crate::conn::trace::Mark;
 use crate::error::{Error, Result};
 use crate::http::encode::How;
 use crate::http::refusal::Refusal;
@@ -88,6 +90,8 @@ struct Received {
     request: Request,
     how: How,
     line: Option<Line>,
+    /// When its head was there.
+    since: Instant,
 }
 
 /// The line of the access log that is due, and of what it speaks.
@@ -159,13 +163,15 @@ impl Session {
         let is_current = Arc::ptr_eq(&self.conn.config, &surroundings.config);
         let how = How { keep_alive: how.keep_alive && is_current, ..how };
         let request = Request::new(head, source, surroundings);
-        Box::new(Received { request, how, line: Line::start() })
+        let since = Instant::now();
+        Box::new(Received { request, how, line: Line::start(since), since })
     }
 
     /// Ends what a handler, or a refusal, leaves.
     #[inline(never)]
     fn conclude(&self, received: &Received, outcome: Outcome) -> Next {
-        let Received { request, how, line } = received;
+        let Received { request, how, line, since } = received;
+        let time = since.elapsed();
         let line = line.map(|line| (line, request.head()));
         if let Some(ws) = request.websocket() {
             // A handler that never used its socket and says that the session is over has had one.
@@ -177,12 +183,19 @@ impl Session {
             }
             self.io.put_back(ws.decline().unwrap_or_default());
         }
+        let is_foreign = matches!(&outcome, Outcome::Refused(refusal) if refusal.is_foreign());
         let response = match outcome {
             Outcome::Answer(response) => response,
             Outcome::Refused(refusal) => self.worded(request, refusal),
             Outcome::Failed | Outcome::TooSlow => self.worded(request, Refusal::internal()),
             Outcome::Panicked => self.worded(request, Refusal::internal().and_close()),
         };
+        let status = response.status_code();
+        let counts = &self.arrival.app.counts;
+        counts.answered(self.conn.id(), status, Some(time));
+        if request.websocket().is_some() || (status >= 400 && asks_for_websocket(request)) {
+            counts.refused(status, is_foreign);
+        }
         self.answer(response, *how, line)
     }
 
@@ -269,6 +282,7 @@ impl Session {
                 request.surroundings().origins.check(request.head())?;
                 let (conn, stream) = (Arc::clone(&self.conn), Arc::clone(&self.arrival.stream));
                 let early = self.io.take_early();
+                self.conn.begin_story(Arc::clone(route.name()));
                 request.set_websocket(WebSocket::pending(conn, stream, offer, early));
                 Ok(())
             }
@@ -313,6 +327,7 @@ impl Session {
             Outcome::TooSlow => TOO_SLOW,
             Outcome::Failed | Outcome::Panicked => FAILED,
         };
+        self.conn.note(outcome.mark(), 0);
         let summary = ws.finish(code, reason);
         if let Some((line, head)) = line {
             line.websocket_over(&self.conn, head, &summary);
@@ -355,6 +370,7 @@ impl Session {
     #[inline(never)]
     fn refuse_head(&self, refusal: Refusal) -> Next {
         let status = refusal.status();
+        self.arrival.app.counts.answered(self.conn.id(), status, None);
         log::info!(
             target: "landline::access",
             "conn-{} {} refused with {status}: {}",
@@ -367,7 +383,22 @@ impl Session {
     }
 }
 
+/// True for a handshake, be it valid or not.
+fn asks_for_websocket(request: &Request) -> bool {
+    request.header("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+}
+
 impl Outcome {
+    /// What the flight recorder says of it.
+    fn mark(&self) -> Mark {
+        match self {
+            Self::Answer(_) | Self::Refused(_) => Mark::HandlerReturned,
+            Self::TooSlow => Mark::HandlerTooSlow,
+            Self::Failed => Mark::HandlerFailed,
+            Self::Panicked => Mark::HandlerPanicked,
+        }
+    }
+
     fn is_session_over(&self) -> bool {
         matches!(self, Self::Answer(response) if response.is_closed_marker())
     }

@@ -357,7 +357,7 @@ fn tokens_of_two_places_have_to_be_the_same() {
         ("/".to_owned(), format!("Cookie: jwt={anna}; jwt={ben}")),
         (format!("/?token={anna}&token={ben}"), "X: y".to_owned()),
         (format!("/?token={ben}"), format!("Authorization: Bearer {anna}")),
-        (format!("/?token="), format!("Authorization: Bearer {anna}")),
+        ("/?token=".to_owned(), format!("Authorization: Bearer {anna}")),
         ("/".to_owned(), "Authorization: Bearer".to_owned()),
     ] {
         assert_eq!(ask(&server, &target, &line).status, 401, "{target} {line}");

@@ -7,6 +7,8 @@ use crate::source::{Finding, Source, assert_none, read_tree, root, tree_of};
 
 /// The crates of `[dependencies]` and the modules that may name them; `bin` is the binary.
 const CRATES: &[(&str, &[&str])] = &[
+    ("base64", &["route::auth"]),
+    ("bcrypt", &["route::auth::password"]),
     ("bytes", &["ws", "conn"]),
     ("clap", &["bin"]),
     ("cookie", &["http"]),
@@ -20,6 +22,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("minijinja", &["http"]),
     ("parking_lot", &["sync"]),
     ("percent_encoding", &["http"]),
+    ("ring", &["route::auth"]),
     // The load generator has sockets of its own: the library's are not public.
     ("rustix", &["net", "bin::landline::bench"]),
     // The bounds of generic functions.
@@ -35,6 +38,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tiny_http", &["http"]),
     ("toml", &["bin"]),
     ("tungstenite", &["ws", "bin::landline::bench::handshake"]),
+    // A client of the application's own backend.
+    ("ureq", &["route::auth::backend"]),
 ];
 
 /// Names of `std::net` that are values, and the bound of what takes an address; the others are

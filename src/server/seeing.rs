@@ -10,7 +10,7 @@ use crate::conn::{ClosedConnection, ConnectionInfo, TraceEvent};
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::route::Probe;
-use crate::route::probe::{Pulse, Sight};
+use crate::route::probe::{PATIENCE, Pulse, Sight};
 use crate::server::app::App;
 use crate::server::metrics::Metrics;
 use crate::server::run::Handle;
@@ -80,6 +80,15 @@ impl Handle {
         conn.note(Mark::Operator, 0);
         conn.close(frame);
         Ok(true)
+    }
+
+    /// True if a message passes through every relay of the hub and back within a second, and the
+    /// thread that enforces all deadlines does its work: what [`Probe::alive`] says.
+    ///
+    /// # Blocking
+    /// Until the message is through, 2 s at most.
+    pub fn is_alive(&self) -> bool {
+        Sight::pulse(&*self.app, PATIENCE).is_alive()
     }
 
     /// Why nothing new should be sent to this server: `draining`, `stopping` or `full`; `None` if it

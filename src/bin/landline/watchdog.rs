@@ -29,11 +29,13 @@ pub(crate) fn start(handle: Handle) -> Result<(), Failure> {
 /// For ever.
 fn watch(handle: &Handle, pause: Duration) {
     loop {
-        // Whoever holds the hub's locks for ever holds up this thread.
-        let groups = handle.hub().stats().groups;
-        let connections = handle.connections();
-        let state = if handle.is_draining() { "draining" } else { "serving" };
-        notify::well(&format!("{state}; {connections} connections, {groups} groups"));
+        if handle.is_alive() {
+            let (groups, connections) = (handle.hub().stats().groups, handle.connections());
+            let state = if handle.is_draining() { "draining" } else { "serving" };
+            notify::well(&format!("{state}; {connections} connections, {groups} groups"));
+        } else {
+            log::error!("the server is not well: no message gets through its hub");
+        }
         thread::sleep(pause);
     }
 }

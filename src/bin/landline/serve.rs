@@ -8,7 +8,10 @@ use crate::listen::listen;
 use crate::ready::Ready;
 use crate::reload::Reloader;
 use crate::said::{Flags, Stated};
-use crate::{banner, check, demo, logging, signals};
+use crate::{banner, check, demo, logging, notify, signals, watchdog};
+
+/// What a service manager shows.
+const SERVING: &str = "serving";
 
 /// Gathers the settings and serves.
 ///
@@ -45,6 +48,8 @@ pub(crate) fn serve(flags: &Flags) -> Result<(), Failure> {
     };
     signals::watch(server.handle(), move || reloader.reload())?;
     log::info!("publishing by HTTP: {}", publishing.words());
+    watchdog::start(server.handle())?;
     banner::print(&server, &publishing, page.as_deref());
+    notify::ready(SERVING);
     Ok(server.run()?)
 }

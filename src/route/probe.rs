@@ -13,7 +13,7 @@ use crate::route::handler::Handler;
 use crate::route::request::Request;
 
 /// How long each part of a server that is alive may take to say so.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A server as those see it who ask how it is.
 pub(crate) trait Sight: Send + Sync {
@@ -35,12 +35,6 @@ pub(crate) struct Pulse {
     pub(crate) hub: Option<Duration>,
     /// The thread that enforces all deadlines does its work.
     pub(crate) keeper: bool,
-}
-
-impl Pulse {
-    pub(crate) fn is_alive(&self) -> bool {
-        self.hub.is_some() && self.keeper
-    }
 }
 
 /// The server to look at, once it is there.
@@ -154,7 +148,7 @@ impl Probe {
 }
 
 fn alive(pulse: Pulse) -> Response {
-    let is_alive = pulse.is_alive();
+    let is_alive = pulse.hub.is_some() && pulse.keeper;
     let hub_ms = pulse.hub.map(|time| (time.as_secs_f64() * 1e6).round() / 1e3);
     let body = json!({ "alive": is_alive, "hub_ms": hub_ms, "keeper": pulse.keeper });
     verdict(if is_alive { 200 } else { 503 }, &body)

@@ -10,7 +10,7 @@ use crate::conn::{ClosedConnection, ConnectionInfo, TraceEvent};
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::route::Probe;
-use crate::route::probe::{PATIENCE, Pulse, Sight};
+use crate::route::probe::{Pulse, Sight};
 use crate::server::app::App;
 use crate::server::metrics::Metrics;
 use crate::server::run::Handle;
@@ -82,13 +82,14 @@ impl Handle {
         Ok(true)
     }
 
-    /// True if a message passes through every relay of the hub and back within a second, and the
-    /// thread that enforces all deadlines does its work: what [`Probe::alive`] says.
+    /// True if a message passes through every relay of the hub and back, and the keeper ticks: what
+    /// [`Probe::alive`] says.
     ///
     /// # Blocking
-    /// Until the message is through, 2 s at most.
-    pub fn is_alive(&self) -> bool {
-        Sight::pulse(&*self.app, PATIENCE).is_alive()
+    /// Until both are known, each at most for `time`.
+    pub fn is_alive(&self, time: Duration) -> bool {
+        let pulse = self.app.pulse(time);
+        pulse.hub.is_some() && pulse.keeper
     }
 
     /// Why nothing new should be sent to this server: `draining`, `stopping` or `full`; `None` if it

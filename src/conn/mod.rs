@@ -14,6 +14,7 @@ pub(crate) mod buffers;
 pub(crate) mod connection;
 mod deflating;
 pub(crate) mod drain;
+pub(crate) mod expiry;
 pub(crate) mod figures;
 pub(crate) mod groups;
 pub(crate) mod hold;
@@ -40,6 +41,8 @@ pub(crate) mod traffic;
 mod waiting;
 
 pub(crate) use crate::net::tls::ClientCertificate;
+#[cfg(feature = "auth")]
+pub(crate) use accept::BEARER;
 pub use groups::Join;
 pub use inbox::Inbox;
 pub use incoming::Incoming;

@@ -13,6 +13,9 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::http::Templates;
+use crate::route::Auth;
+#[cfg(feature = "auth")]
+use crate::route::GroupSigner;
 use crate::route::hosts::Hosts;
 use crate::route::request::Surroundings;
 use crate::server::builder::admitted;
@@ -61,6 +64,26 @@ impl Handle {
     pub fn reload_allowed_hosts(&self, names: Option<Vec<String>>) {
         let hosts = names.map_or_else(Hosts::default, Hosts::listed);
         self.change(|surroundings| surroundings.hosts = hosts);
+    }
+
+    /// Changes who may come in on routes that do not say so themselves; `None` for everybody. It
+    /// counts for the next request of every connection; a WebSocket that is open stays so.
+    ///
+    /// Keys and users in files are read again by `reload` of who uses them.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn reload_auth(&self, auth: Option<Auth>) {
+        self.change(|surroundings| surroundings.auth = auth);
+    }
+
+    /// Changes the key for signed names of groups; `None` understands none any more.
+    ///
+    /// # Blocking
+    /// Never.
+    #[cfg(feature = "auth")]
+    pub fn reload_group_signer(&self, signer: Option<GroupSigner>) {
+        self.change(|surroundings| surroundings.group_signer = signer);
     }
 
     /// Puts changed surroundings in the place of those that requests have taken so far.

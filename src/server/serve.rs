@@ -147,7 +147,10 @@ impl Session {
             Err(next) => return next,
         };
         let outcome = match self.prepare(&mut received.request) {
-            Ok(Some(route)) => self.call(route, &received.request),
+            Ok(Some(route)) => match self.let_in(route, &mut received.request) {
+                Ok(()) => self.call(route, &received.request),
+                Err(outcome) => outcome,
+            },
             Ok(None) => Outcome::Answer(Response::empty(204)),
             Err(refusal) => Outcome::Refused(refusal),
         };
@@ -245,6 +248,27 @@ impl Session {
         request.set_params(params);
         self.prepare_websocket(route, request)?;
         Ok(Some(route))
+    }
+
+    /// Finds out who sends a request, and whether that one may come in.
+    #[inline(never)]
+    fn let_in(&self, route: &Route, request: &mut Request) -> Result<(), Outcome> {
+        let of_route = route.handler().auth(request.method());
+        let of_server = || request.surroundings().auth.as_ref();
+        let Some(auth) = of_route.or_else(of_server) else { return Ok(()) };
+        match catch_unwind(AssertUnwindSafe(|| auth.check(request))) {
+            Ok(Ok(Some(identity))) => {
+                let farewell = identity.expires().map(|_| auth.farewell());
+                request.set_identity(identity, farewell);
+                Ok(())
+            }
+            Ok(Ok(None)) => Ok(()),
+            Ok(Err(refusal)) => Err(Outcome::Refused(refusal)),
+            Err(panic) => {
+                self.panicked("authenticator", &*panic);
+                Err(Outcome::Panicked)
+            }
+        }
     }
 
     /// Calls a handler.

@@ -7,8 +7,22 @@ mod packed;
 mod program;
 #[cfg(feature = "cli")]
 mod stand_in;
+#[cfg(feature = "auth")]
+mod tokens;
 
+#[cfg(feature = "cli")]
+mod admin;
 mod api;
+mod auth;
+#[cfg(feature = "auth")]
+mod auth_backend;
+#[cfg(feature = "auth")]
+mod auth_basic;
+mod auth_expiry;
+#[cfg(feature = "auth")]
+mod auth_groups;
+#[cfg(feature = "auth")]
+mod auth_jwt;
 mod backpressure;
 #[cfg(feature = "cli")]
 mod bench;
@@ -61,6 +75,8 @@ mod starved;
 mod stop;
 #[cfg(feature = "cli")]
 mod stopping;
+#[cfg(feature = "cli")]
+mod supervised;
 #[cfg(feature = "testing")]
 mod testing;
 #[cfg(feature = "tls")]

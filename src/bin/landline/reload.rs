@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use landline::Handle;
 
+use crate::admin::AdminPage;
 use crate::exit::Failure;
 use crate::pages::Files;
 use crate::publish::Publishing;
@@ -22,22 +23,27 @@ pub(crate) struct Reloader {
     pub(crate) handle: Handle,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) publishing: Publishing,
+    pub(crate) admin: AdminPage,
     pub(crate) files: Files,
 }
 
 impl Reloader {
-    /// Reads the settings again, and says in the log what became of it.
+    /// Reads the settings again, and says in the log and in short what became of it.
     ///
     /// # Blocking
     /// Reads files.
-    pub(crate) fn reload(&mut self) {
+    pub(crate) fn reload(&mut self) -> String {
         match self.try_reload() {
-            Ok(changes) => log::info!("settings read again: {changes}"),
+            Ok(changes) => {
+                log::info!("settings read again: {changes}");
+                format!("serving; settings read again: {changes}")
+            }
             Err(failure) => {
                 log::error!("settings refused, those in force stay as they are");
                 for text in failure.texts() {
                     log::error!("settings refused: {text}");
                 }
+                "serving with the old settings; the new ones were refused".into()
             }
         }
     }
@@ -64,6 +70,7 @@ impl Reloader {
         self.handle.reload_templates(pages.templates);
         self.files.reload(&pages.files);
         self.publishing.reload(&settings.publishing);
+        self.admin.reload(&settings.admin);
     }
 }
 

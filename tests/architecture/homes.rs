@@ -23,7 +23,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("parking_lot", &["sync"]),
     ("percent_encoding", &["http"]),
     ("rcgen", &["bin::landline::tls"]),
-    ("ring", &["route::auth"]),
+    // `net::tls` names it as the provider of rustls.
+    ("ring", &["route::auth", "net::tls"]),
     // The load generator has sockets of its own: the library's are not public.
     ("rustix", &["net", "bin::landline::bench"]),
     ("rustls", &["net::tls"]),

@@ -7,12 +7,14 @@
 
 use std::sync::Arc;
 
-use crate::config::Deflate;
+use crate::config::{Deflate, Rate};
 use crate::conn::connection::Connection;
 use crate::conn::deflating::Deflating;
 use crate::conn::recipient::Recipient;
 use crate::conn::record::Phase;
+use crate::conn::refusals::RefusalReason;
 use crate::conn::socket::WebSocket;
+use crate::conn::throttle::Pace;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::stream::Stream;
 use crate::sync::Mutex;
@@ -29,6 +31,8 @@ pub(super) struct Pending {
     preferred: Option<Box<str>>,
     /// How messages are compressed if the client wants it too.
     compression: Option<Deflate>,
+    /// How fast messages may come.
+    pace: Pace,
     /// It will be answered as plain HTTP, whoever uses the socket meanwhile.
     is_turned_away: bool,
 }
@@ -57,9 +61,11 @@ impl WebSocket {
         early: Vec<u8>,
     ) -> Self {
         let offered = offer.subprotocols().to_vec();
-        let compression = conn.shared.config.compression();
+        let config = &conn.shared.config;
+        let (compression, pace) = (config.compression(), Pace::of(config));
         let (preferred, is_turned_away) = (None, false);
-        let pending = Pending { offer, stream, early, preferred, compression, is_turned_away };
+        let pending =
+            Pending { offer, stream, early, preferred, compression, pace, is_turned_away };
         let (is_open, pending) = (AtomicBool::new(false), Mutex::new(Some(Box::new(pending))));
         Self { conn, is_open, pending, offered }
     }
@@ -77,6 +83,20 @@ impl WebSocket {
         if let Some(pending) = self.pending.lock().as_mut() {
             pending.compression = compression;
         }
+    }
+
+    /// Says for this route how fast messages may come; what is `None` stays as it is.
+    pub(crate) fn pace_with(&self, messages: Option<Option<Rate>>, bytes: Option<Option<Rate>>) {
+        if let Some(pending) = self.pending.lock().as_mut() {
+            let pace = &mut pending.pace;
+            pace.messages = messages.unwrap_or(pace.messages);
+            pace.bytes = bytes.unwrap_or(pace.bytes);
+        }
+    }
+
+    /// Counts its client among those that were turned away.
+    pub(crate) fn count_refusal(&self, reason: RefusalReason) {
+        self.conn.shared.refusals.count(reason);
     }
 
     /// Lets nobody answer the handshake any more; false if it has been answered.
@@ -197,7 +217,7 @@ impl WebSocket {
         let joined = join();
         conn.flush();
         let client = agreed.map(|(agreement, _)| agreement.client);
-        conn.receive.lock().open(conn, pending.stream, client, pending.early);
+        conn.receive.lock().open(conn, pending.stream, client, pending.pace, pending.early);
         conn.record.set_phase(Phase::WebSocket);
         self.is_open.store(true, Ordering::Release);
         joined

@@ -18,6 +18,7 @@ use crate::conn::mailbox::Mailbox;
 use crate::conn::outbox::Outbox;
 use crate::conn::receive::Receive;
 use crate::conn::record::{Clock, Phase, Record};
+use crate::conn::refusals::Refusals;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::poll::{Interest, Poller};
 use crate::net::stream::Stream;
@@ -45,6 +46,10 @@ pub(crate) struct Shared {
     groups: Weak<dyn Groups>,
     /// Connections given up because the client stopped reading.
     pub(crate) slow_clients: AtomicU64,
+    /// Connections closed because the client went on sending faster than it may.
+    pub(crate) fast_clients: AtomicU64,
+    /// Clients that were turned away.
+    pub(crate) refusals: Refusals,
 }
 
 impl Shared {
@@ -60,6 +65,8 @@ impl Shared {
             holders: Holders::default(),
             pools: Arc::new(Pools::new(SPARE_PER_CORE * cores)),
             slow_clients: AtomicU64::new(0),
+            fast_clients: AtomicU64::new(0),
+            refusals: Refusals::default(),
         })
     }
 
@@ -74,6 +81,8 @@ impl Shared {
 pub(crate) struct Connection {
     id: u64,
     peer: SocketAddr,
+    /// The address that a PROXY header names; boxed, since most have none.
+    proxied: OnceLock<Box<SocketAddr>>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) record: Record,
     pub(crate) receive: Mutex<Receive>,
@@ -98,6 +107,7 @@ impl Connection {
         Self {
             id,
             peer: stream.peer(),
+            proxied: OnceLock::new(),
             record: Record::new(),
             receive: Mutex::new(Receive::new(&shared.config)),
             outbox: Outbox::new(shared.config.outbound_bytes()),
@@ -113,8 +123,14 @@ impl Connection {
         self.id
     }
 
+    /// The other end, or for whom a proxy says that the connection is.
     pub(crate) fn peer(&self) -> SocketAddr {
-        self.peer
+        self.proxied.get().map_or(self.peer, |client| **client)
+    }
+
+    /// Takes note of whom a PROXY header names; the first counts.
+    pub(crate) fn set_peer(&self, client: SocketAddr) {
+        let _ = self.proxied.set(Box::new(client));
     }
 
     /// The socket, until the connection is over.

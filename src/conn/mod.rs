@@ -10,6 +10,7 @@
 
 mod accept;
 mod arrivals;
+pub(crate) mod bucket;
 pub(crate) mod buffers;
 pub(crate) mod connection;
 mod deflating;
@@ -28,9 +29,11 @@ pub(crate) mod queue;
 pub(crate) mod receive;
 pub(crate) mod recipient;
 pub(crate) mod record;
+pub(crate) mod refusals;
 mod send_state;
 mod sender;
 pub(crate) mod socket;
+pub(crate) mod throttle;
 mod waiting;
 
 pub use groups::Join;
@@ -38,5 +41,6 @@ pub use inbox::Inbox;
 pub use incoming::Incoming;
 pub use mailbox::GroupMessage;
 pub use overflow::Overflow;
+pub use refusals::RefusalReason;
 pub use sender::Sender;
 pub use socket::{Messages, WebSocket};

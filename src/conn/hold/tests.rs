@@ -13,6 +13,7 @@ use crate::conn::groups::NoGroups;
 use crate::conn::overflow::Overflow;
 use crate::conn::recipient::{Fate, Lane, Parcel, Recipient};
 use crate::conn::sender::Sender;
+use crate::conn::throttle::Pace;
 use crate::net::stream::Received;
 use crate::sync::atomic::AtomicBool;
 use crate::ws::close::{CloseFrame, Side, Violation};
@@ -72,7 +73,8 @@ fn open_speaking(
     let conn = Arc::new(Connection::new(1, Arc::clone(&stream), shared));
     conn.open_outbox(Arc::clone(&stream), b"101".to_vec());
     conn.flush();
-    conn.receive.lock().open(&conn, stream, compressed, early.concat());
+    let pace = Pace::of(&conn.shared.config);
+    conn.receive.lock().open(&conn, stream, compressed, pace, early.concat());
     let (is_open, pending) = (AtomicBool::new(true), Mutex::new(None));
     let peer = Peer(peer);
     assert_eq!(peer.record(), Some(b"101".to_vec()));

@@ -5,6 +5,7 @@ pub(crate) mod ceiling;
 pub(crate) mod client;
 pub(crate) mod listener;
 pub(crate) mod poll;
+pub(crate) mod proxy_protocol;
 pub(crate) mod stream;
 pub(crate) mod thread;
 pub(crate) mod waker;

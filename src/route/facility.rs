@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Deflate;
+use crate::config::{Deflate, Rate};
 use crate::conn::WebSocket;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Response;
@@ -168,6 +168,22 @@ impl Facility {
         self
     }
 
+    /// How many messages a client may send in a second on this route, `None` for as many as it
+    /// likes, whatever the server's [`message_rate`](crate::Config::message_rate) says.
+    #[must_use]
+    pub fn message_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.speech.message_rate = Some(rate.into());
+        self
+    }
+
+    /// How many bytes a client may send in a second on this route, `None` for as many as it likes,
+    /// whatever the server's [`byte_rate`](crate::Config::byte_rate) says.
+    #[must_use]
+    pub fn byte_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.speech.byte_rate = Some(rate.into());
+        self
+    }
+
     /// For how long the messages that clients publish are stored; zero for not at all. Default:
     /// [`HubBuilder::history`](crate::HubBuilder::history), an hour.
     #[must_use]
@@ -194,6 +210,9 @@ impl Facility {
         let name = FacilityName::new(name);
         let asked = Flags::parse(request.raw_query())?;
         let identity = self.identify.as_ref().map(|identify| identify(request)).unwrap_or_default();
+        if let Some(name) = identity.name() {
+            request.count_user(name)?;
+        }
         let flags = self.allowed(request, asked)?;
         let channels = |audiences: Vec<Audience>| {
             let channels = identity.channels(&audiences);

@@ -15,6 +15,7 @@ pub(crate) mod pattern;
 mod publish;
 pub(crate) mod request;
 pub(crate) mod router;
+pub(crate) mod users;
 pub(crate) mod wrap;
 
 pub use admission::Admission;

@@ -46,7 +46,8 @@
 //! - [`Consumer`], [`JsonConsumer`], [`Context`], [`Admission`]: a connection as an object, in the
 //!   words of Channels.
 //! - [`Config`], [`Origins`]: limits, timeouts, and which pages may connect; [`Deflate`]: how
-//!   messages are compressed; [`Networks`]: whose word about others is taken.
+//!   messages are compressed; [`Rate`]: how fast clients may be; [`Networks`], [`ProxyHeaders`]: whose
+//!   word about clients is taken, and which.
 //! - [`Error`] and [`ErrorKind`]: what went wrong, to act on and to read.
 //! - `testing`, behind the feature of that name: a live server and clients for your tests.
 //!
@@ -75,10 +76,12 @@ mod ws;
 #[doc(hidden)]
 pub mod internals;
 
-pub use config::{Config, Deflate};
-pub use conn::{GroupMessage, Inbox, Incoming, Join, Messages, Overflow, Sender, WebSocket};
+pub use config::{Config, Deflate, Rate};
+pub use conn::{
+    GroupMessage, Inbox, Incoming, Join, Messages, Overflow, RefusalReason, Sender, WebSocket,
+};
 pub use error::{Error, ErrorKind, Result};
-pub use http::{Cookie, Headers, Method, Networks, Response, Templates};
+pub use http::{Cookie, Headers, Method, Networks, ProxyHeaders, Response, Templates};
 pub use hub::{
     Counts, Delivery, Group, GroupStats, Hub, HubBuilder, HubStats, Member, MemberEvent, Presence,
     PresenceChange, Present, Publisher, Watch,

@@ -129,6 +129,8 @@ impl Builder {
             hub: self.hub,
             origins: self.origins,
             max_message_bytes: self.config.message_bytes(),
+            users: Arc::default(),
+            max_websockets_per_user: self.config.max_websockets_per_user(),
         };
         let shared = Arc::new(Shared::new(self.config, groups).map_err(failed)?);
         let app = App {

@@ -3,10 +3,15 @@
 pub(crate) mod accept;
 pub(crate) mod access_log;
 pub(crate) mod app;
+mod arrivals;
 pub(crate) mod builder;
+mod client;
+mod complaints;
 pub(crate) mod http_io;
+mod network;
 pub(crate) mod run;
 pub(crate) mod serve;
+mod silent;
 mod spare;
 pub(crate) mod stats;
 

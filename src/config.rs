@@ -137,7 +137,20 @@ settings! {
     /// is added. Reached: cut, counted as unclean. Default 5 s.
     close_timeout / with_close_timeout: Duration = Duration::from_secs(5);
 
-    /// Time that open connections get to end when the server stops. Reached: cut. Default 10 s.
+    /// How long a server that was told to stop serves on as before, new clients included, while
+    /// [`Handle::is_draining`](crate::Handle::is_draining) says so to whoever asks: the time that a
+    /// load balancer takes to notice. Answers say `Connection: close` from then on. Reached: the
+    /// listeners are closed and the drain begins. Default 0: at once.
+    drain_delay / with_drain_delay: Duration = Duration::ZERO;
+
+    /// Time over which the connections of a stopping server are told, evenly and in an order by
+    /// chance, so that their clients do not all come back at the same moment. Until its turn a
+    /// WebSocket is served as before, and a kept-alive HTTP connection gets one more answer.
+    /// Reached: whoever is left is told at once, and `shutdown_grace` begins. Default 0: all at once.
+    drain_time / with_drain_time: Duration = Duration::ZERO;
+
+    /// Time that open connections get to end when the server stops, counted from the end of
+    /// `drain_time`. Reached: cut. Default 10 s.
     shutdown_grace / with_shutdown_grace: Duration = Duration::from_secs(10);
 
     /// Stack of a connection's thread in bytes: address space, not memory, until it is used.

@@ -46,8 +46,9 @@
 //! - [`Consumer`], [`JsonConsumer`], [`Context`], [`Admission`]: a connection as an object, in the
 //!   words of Channels.
 //! - [`Config`], [`Origins`]: limits, timeouts, and which pages may connect; [`Deflate`]: how
-//!   messages are compressed; [`Rate`]: how fast clients may be; [`Networks`], [`ProxyHeaders`]: whose
-//!   word about clients is taken, and which.
+//!   messages are compressed; [`Rate`]: how fast clients may be; [`Networks`], [`ProxyHeaders`]:
+//!   whose word about clients is taken, and which; [`RefusalReason`]: who was turned away.
+//! - [`HostCeiling`]: how many connections this host can hold, and what limits it.
 //! - [`Error`] and [`ErrorKind`]: what went wrong, to act on and to read.
 //! - `testing`, behind the feature of that name: a live server and clients for your tests.
 //!
@@ -86,7 +87,7 @@ pub use hub::{
     Counts, Delivery, Group, GroupStats, Hub, HubBuilder, HubStats, Member, MemberEvent, Presence,
     PresenceChange, Present, Publisher, Watch,
 };
-pub use net::ceiling::raise_descriptor_limit;
+pub use net::ceiling::{HostCeiling, HostLimit, LimitKind, raise_descriptor_limit};
 pub use route::{
     AcceptWebSocket, Admission, Consumer, ConsumerRoute, Context, Facility, Flags, Handler,
     Identity, IntoFlags, IntoResponse, JsonConsumer, Methods, Publication, PublishApi,

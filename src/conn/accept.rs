@@ -230,7 +230,6 @@ impl WebSocket {
 }
 
 /// Gives the box back before the hub asks for memory of the same size.
-#[expect(clippy::boxed_local, reason = "the box is what this is about")]
 fn unboxed(pending: Box<Pending>) -> Pending {
     *pending
 }

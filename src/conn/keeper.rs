@@ -13,7 +13,7 @@
 //! | replies held back by a handler that has turned slow | sends them |
 //! | a handler away for a tick | reads into the inbox, answers pings, notices the end |
 //! | a closing handshake that takes too long | cuts |
-//! | a server that stops | says 1001 to all, or cuts all |
+//! | a server that stops | says 1001 to each in its turn, or cuts all |
 //!
 //! It never blocks on a connection: it only tries locks, and sends and receives without waiting.
 //! What it calls of the application, the owners of sent payloads and the logger, may panic: that
@@ -27,6 +27,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::conn::connection::{Connection, Shared};
+use crate::conn::drain::{Chance, Order, Schedule, obey};
 use crate::conn::hold::Rounds;
 use crate::conn::record::{Idle, Phase, millis};
 use crate::net::poll::{Interest, Ready};
@@ -34,7 +35,7 @@ use crate::net::stream::{Blocking, Received, Stream};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::ws::Side;
-use crate::ws::close::{CloseFrame, close_code};
+use crate::ws::close::close_code;
 use crate::ws::encoded::FrameKind;
 
 /// How often every connection is looked at.
@@ -52,18 +53,6 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// Most refused clients that are waited for at a time.
 const MAX_LINGERING: usize = 256;
-
-/// What the server wants of its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Order {
-    /// Go on.
-    Run = 0,
-    /// End them in good order.
-    Drain = 1,
-    /// End them now.
-    Cut = 2,
-}
 
 /// The handle of the keeper's thread.
 #[derive(Debug)]
@@ -157,7 +146,9 @@ struct Work {
     mail: Arc<Mail>,
     entries: HashMap<u64, Entry>,
     /// The order that was obeyed last.
-    order: u8,
+    order: Order,
+    /// Who is told next, once the order is to drain.
+    drain: Schedule,
     next_tick: u64,
     last_tick: u64,
     /// The tick before the last.
@@ -175,7 +166,8 @@ impl Work {
             shared,
             mail,
             entries: HashMap::new(),
-            order: Order::Run as u8,
+            order: Order::Run,
+            drain: Schedule::default(),
             next_tick: 0,
             last_tick: 0,
             away_before: 0,
@@ -209,15 +201,22 @@ impl Work {
         if now >= self.next_look {
             self.look_at_holders();
         }
-        let order = self.mail.order.load(Ordering::SeqCst);
+        let order = Order::from(self.mail.order.load(Ordering::SeqCst));
         if now >= self.next_tick {
             self.away_before = std::mem::replace(&mut self.last_tick, now);
             self.next_tick = now + millis(TICK);
         } else if order == self.order {
+            self.drain_due(now);
             return;
         }
         // A new order does not wait for the next tick: a short grace is over by then.
+        if order == Order::Drain && self.order == Order::Run {
+            let ids = self.entries.keys().copied().collect();
+            let span = millis(self.shared.config.drain_time());
+            self.drain = Schedule::new(ids, now, span, Chance::new());
+        }
         self.order = order;
+        self.drain_due(now);
         self.tick(now);
     }
 
@@ -231,10 +230,9 @@ impl Work {
             }
             self.mail.is_asleep.store(false, Ordering::SeqCst);
         }
-        let next = if self.next_look == 0 { self.next_tick } else { self.next_look };
-        Some(Duration::from_millis(
-            next.min(self.next_tick).saturating_sub(self.shared.clock.now()),
-        ))
+        let look = if self.next_look == 0 { self.next_tick } else { self.next_look };
+        let next = look.min(self.next_tick).min(self.drain.next_at().unwrap_or(u64::MAX));
+        Some(Duration::from_millis(next.saturating_sub(self.shared.clock.now())))
     }
 
     /// Sends what was held back at the last look already, and finds out whom to look at next.
@@ -283,19 +281,33 @@ impl Work {
             self.shared.pools.shrink();
         }
         let (order, away_before) = (self.order, self.away_before);
+        let is_for_all = match order {
+            Order::Run => false,
+            Order::Drain => self.drain.is_over(now),
+            Order::Cut => true,
+        };
         self.entries.retain(|_, entry| {
             let Some(stream) = entry.conn.stream() else { return false };
             guarded(|| match entry.conn.record.phase() {
                 Phase::Idle | Phase::Busy => look_at_http(&entry.conn, &stream, now),
                 Phase::WebSocket => entry.look_at_websocket(&stream, now, away_before),
             });
-            if order != Order::Run as u8 {
+            if is_for_all {
                 guarded(|| obey(&entry.conn, &stream, order));
             }
             true
         });
         if self.entries.is_empty() {
             self.entries.shrink_to(64);
+        }
+    }
+
+    /// Tells those whose turn in a spread drain has come.
+    fn drain_due(&mut self, now: u64) {
+        while let Some(id) = self.drain.take_due(now) {
+            let Some(entry) = self.entries.get(&id) else { continue };
+            let Some(stream) = entry.conn.stream() else { continue };
+            guarded(|| obey(&entry.conn, &stream, self.order));
         }
     }
 
@@ -339,21 +351,6 @@ fn look_at_http(conn: &Connection, stream: &Stream, now: u64) {
 /// taken yet: the host is short of time, and the rest of the request may be on its way.
 fn has_bytes(stream: &Stream) -> bool {
     stream.waiting_bytes() > 0
-}
-
-fn obey(conn: &Connection, stream: &Stream, order: u8) {
-    if order == Order::Cut as u8 {
-        conn.cut(Side::Server, "the server stopped");
-        return;
-    }
-    match conn.record.phase() {
-        Phase::Idle if !has_bytes(stream) => stream.shutdown_read(),
-        Phase::Idle | Phase::Busy => {}
-        Phase::WebSocket => {
-            let frame = CloseFrame::of_server(close_code::GOING_AWAY, "the server is stopping");
-            conn.close(frame);
-        }
-    }
 }
 
 impl Entry {

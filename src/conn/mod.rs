@@ -14,6 +14,7 @@ pub(crate) mod bucket;
 pub(crate) mod buffers;
 pub(crate) mod connection;
 mod deflating;
+pub(crate) mod drain;
 pub(crate) mod groups;
 pub(crate) mod hold;
 mod inbox;

@@ -3,12 +3,14 @@
 //! Beyond the limit on memory maps a new thread can abort the whole process instead of failing,
 //! so admission stays below it.
 
+use std::fmt;
 use std::fs;
 use std::thread;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::net::cgroup::{self, number_in};
 
 /// Memory maps of one thread: stack, its guard, signal stack, its guard.
 const MAPS_PER_THREAD: u64 = 4;
@@ -23,32 +25,130 @@ const MAPS_PER_CORE: u64 = 16;
 /// Descriptors and threads left to everything that is no connection.
 const RESERVE: u64 = 64;
 
-/// One limit of the host, in connections.
+/// What an idle connection takes of the host: 12 KiB in the process, 16 of the kernel's stack, and
+/// the socket (`docs/ARCHITECTURE.md`, "What an idle connection costs").
+const BYTES_PER_CONNECTION: u64 = 32 * 1024;
+
+/// The part of the memory that idle connections may take: what is said on them needs some too.
+const PART_OF_MEMORY: u64 = 2;
+
+/// What can limit the connections of a host. More may be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LimitKind {
+    /// Descriptors that this process may have open: `ulimit -n`, systemd's `LimitNOFILE=`.
+    OpenFiles,
+    /// Processes and threads of this user: `ulimit -u`, systemd's `LimitNPROC=`.
+    UserProcesses,
+    /// Threads of the host: `kernel.threads-max`.
+    KernelThreads,
+    /// Numbers for processes and threads of the host: `kernel.pid_max`.
+    ProcessIds,
+    /// Processes and threads of the control group: `pids.max`, systemd's `TasksMax=`.
+    GroupTasks,
+    /// Memory maps of a process, of which a thread takes four: `vm.max_map_count`.
+    MemoryMaps,
+    /// Bytes of memory, of the host or of the control group (`memory.max`, systemd's `MemoryMax=`);
+    /// half of it is counted, at 32 KiB for a connection that is idle.
+    Memory,
+}
+
+impl fmt::Display for LimitKind {
+    /// The setting, as an operator would look for it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OpenFiles => "open files (ulimit -n)",
+            Self::UserProcesses => "user processes (ulimit -u)",
+            Self::KernelThreads => "kernel.threads-max",
+            Self::ProcessIds => "kernel.pid_max",
+            Self::GroupTasks => "pids.max of the control group",
+            Self::MemoryMaps => "vm.max_map_count",
+            Self::Memory => "memory",
+        })
+    }
+}
+
+/// One limit of the host, in its own unit and in connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ceiling {
-    /// Connections that fit.
-    pub(crate) connections: usize,
-    /// The setting that ends it, as an operator would look for it.
-    pub(crate) limited_by: &'static str,
+pub struct HostLimit {
+    kind: LimitKind,
+    value: u64,
+    connections: u64,
 }
 
-/// The lowest of the host's limits for this process, less a reserve; at least one connection.
-pub(crate) fn host_ceiling() -> Ceiling {
-    let limits = [
-        ("open files (ulimit -n)", getrlimit(Resource::Nofile).current),
-        ("user processes (ulimit -u)", getrlimit(Resource::Nproc).current),
-        ("kernel.threads-max", number_in("/proc/sys/kernel/threads-max")),
-        ("kernel.pid_max", number_in("/proc/sys/kernel/pid_max")),
-        ("pids.max of the control group", number_in("/sys/fs/cgroup/pids.max")),
-    ];
-    // A sixteenth is left as well: other threads of the same user count against some of these.
-    let free = limits.map(|(name, limit)| (name, limit.map(|limit| less(limit, limit / 16))));
-    lowest(free.into_iter().chain([free_maps()]))
+impl HostLimit {
+    /// What is limited.
+    pub fn kind(&self) -> LimitKind {
+        self.kind
+    }
+
+    /// The limit as it is set: descriptors, threads, maps or bytes.
+    pub fn value(&self) -> u64 {
+        self.value
+    }
+
+    /// The connections that fit, less a reserve for everything else; at least one.
+    pub fn connections(&self) -> usize {
+        usize::try_from(self.connections.max(1)).unwrap_or(usize::MAX)
+    }
 }
 
-/// The limit that no wish may pass, because a thread beyond it can take the process along.
-pub(crate) fn hard_ceiling() -> Ceiling {
-    lowest([free_maps()])
+/// How many connections this process can hold on this host: the number that
+/// [`Server::max_connections`](crate::Server::max_connections) takes if none is configured.
+#[derive(Clone, Debug)]
+pub struct HostCeiling {
+    limits: Vec<HostLimit>,
+}
+
+impl HostCeiling {
+    /// Looks at the limits as they are now; they may change while the process runs.
+    ///
+    /// # Blocking
+    /// Never: it reads a few files of `/proc` and `/sys`.
+    pub fn now() -> Self {
+        // A sixteenth is left as well: other threads of the same user count against some of these.
+        let some = |limit: u64| less(limit, limit / 16);
+        let limits = [
+            (LimitKind::OpenFiles, getrlimit(Resource::Nofile).current, some as fn(u64) -> u64),
+            (LimitKind::UserProcesses, getrlimit(Resource::Nproc).current, some),
+            (LimitKind::KernelThreads, number_in("/proc/sys/kernel/threads-max"), some),
+            (LimitKind::ProcessIds, number_in("/proc/sys/kernel/pid_max"), some),
+            (LimitKind::GroupTasks, cgroup::lowest(cgroup::TASKS), some),
+            (LimitKind::MemoryMaps, memory_maps(), for_maps),
+            (LimitKind::Memory, memory(), for_memory),
+        ];
+        Self::of(limits)
+    }
+
+    fn of(limits: impl IntoIterator<Item = (LimitKind, Option<u64>, fn(u64) -> u64)>) -> Self {
+        let limits = limits.into_iter().filter_map(|(kind, value, connections)| {
+            let value = value?;
+            Some(HostLimit { kind, value, connections: connections(value) })
+        });
+        Self { limits: limits.collect() }
+    }
+
+    /// Every limit that is known; what is not limited is left out.
+    pub fn limits(&self) -> &[HostLimit] {
+        &self.limits
+    }
+
+    /// The limit that is reached first; `None` if none is known.
+    pub fn lowest(&self) -> Option<HostLimit> {
+        self.limits.iter().min_by_key(|limit| limit.connections).copied()
+    }
+
+    /// The connections that fit: those of the [`lowest`](Self::lowest) limit.
+    pub fn connections(&self) -> usize {
+        self.lowest().map_or(usize::MAX, |limit| limit.connections())
+    }
+
+    /// The limit that no wish may pass, because a thread beyond it can take the process along.
+    pub(crate) fn hard(&self) -> usize {
+        let mut limits = self.limits.iter();
+        let maps = limits.find(|limit| limit.kind == LimitKind::MemoryMaps);
+        maps.map_or(usize::MAX, HostLimit::connections)
+    }
 }
 
 /// Raises the limit on open files (`ulimit -n`) of this process to the highest it may have, and
@@ -77,12 +177,34 @@ pub fn raise_descriptor_limit() -> Result<u64> {
     Ok(maximum.unwrap_or(u64::MAX))
 }
 
+fn memory_maps() -> Option<u64> {
+    number_in("/proc/sys/vm/max_map_count")
+}
+
 /// Connections for whose threads there are maps, which are counted for each process.
-fn free_maps() -> (&'static str, Option<u64>) {
-    let maps = number_in("/proc/sys/vm/max_map_count");
+fn for_maps(maps: u64) -> u64 {
     let cores = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
-    let spare = SPARE_MAPS + MAPS_PER_CORE * cores;
-    ("vm.max_map_count", maps.map(|maps| less(maps, spare) / MAPS_PER_THREAD))
+    maps_less(maps, cores)
+}
+
+fn maps_less(maps: u64, cores: u64) -> u64 {
+    less(maps, SPARE_MAPS + MAPS_PER_CORE * cores) / MAPS_PER_THREAD
+}
+
+/// Bytes that the host has, or the control group may take.
+fn memory() -> Option<u64> {
+    let host = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total_memory(&text));
+    [host, cgroup::lowest(cgroup::MEMORY)].into_iter().flatten().min()
+}
+
+fn total_memory(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+fn for_memory(bytes: u64) -> u64 {
+    bytes / PART_OF_MEMORY / BYTES_PER_CONNECTION
 }
 
 /// What of a limit is left beside a reserve. Of a very low limit only half is taken, so that it
@@ -91,25 +213,26 @@ fn less(limit: u64, reserve: u64) -> u64 {
     limit - reserve.max(RESERVE).min(limit / 2)
 }
 
-fn lowest(limits: impl IntoIterator<Item = (&'static str, Option<u64>)>) -> Ceiling {
-    let known = limits.into_iter().filter_map(|(name, limit)| Some((limit?, name)));
-    let (free, limited_by) = known.min().unwrap_or((u64::MAX, "nothing known"));
-    let connections = usize::try_from(free.max(1)).unwrap_or(usize::MAX);
-    Ceiling { connections, limited_by }
-}
-
-fn number_in(path: &str) -> Option<u64> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn ceiling(limits: &[(LimitKind, Option<u64>)]) -> HostCeiling {
+        HostCeiling::of(
+            limits.iter().map(|(kind, value)| (*kind, *value, (|v| v) as fn(u64) -> u64)),
+        )
+    }
+
     #[test]
     fn the_lowest_limit_counts() {
-        let ceiling = lowest([("files", Some(20_000)), ("maps", Some(16_000)), ("none", None)]);
-        assert_eq!(ceiling, Ceiling { connections: 16_000, limited_by: "maps" });
+        use LimitKind::{MemoryMaps, OpenFiles, UserProcesses};
+        let limits = [(OpenFiles, Some(20_000)), (MemoryMaps, Some(16_000)), (UserProcesses, None)];
+        let found = ceiling(&limits);
+        assert_eq!((found.connections(), found.hard(), found.limits().len()), (16_000, 16_000, 2));
+        assert_eq!(found.lowest().map(|limit| limit.kind()), Some(MemoryMaps));
+        let found = ceiling(&[(OpenFiles, Some(7)), (MemoryMaps, Some(9))]);
+        assert_eq!((found.connections(), found.hard()), (7, 9));
+        assert_eq!((ceiling(&[]).connections(), ceiling(&[]).hard()), (usize::MAX, usize::MAX));
     }
 
     #[test]
@@ -120,16 +243,24 @@ mod tests {
 
     #[test]
     fn a_tiny_limit_still_admits_some() {
-        assert_eq!(lowest([("files", Some(less(1, 0)))]).connections, 1);
-        assert_eq!(lowest([("files", Some(less(40, 2)))]).connections, 20);
+        assert_eq!(ceiling(&[(LimitKind::OpenFiles, Some(less(1, 0)))]).connections(), 1);
+        assert_eq!(ceiling(&[(LimitKind::OpenFiles, Some(less(40, 2)))]).connections(), 20);
+        assert_eq!(ceiling(&[(LimitKind::Memory, Some(for_memory(1)))]).connections(), 1);
     }
 
     /// Linux's own limit on maps, 65,530, holds 16,000 connections.
     #[test]
     fn the_reserve_of_maps_is_small() {
-        let cores = 16;
-        let free = less(65_530, SPARE_MAPS + MAPS_PER_CORE * cores) / MAPS_PER_THREAD;
+        let free = maps_less(65_530, 16);
         assert!((16_000..16_200).contains(&free), "{free}");
+    }
+
+    #[test]
+    fn memory_is_read_and_counted() {
+        let total = total_memory("MemFree: 1 kB\nMemTotal:        1048576 kB\nX: 2 kB\n");
+        assert_eq!(total, Some(1 << 30));
+        assert_eq!(for_memory(1 << 30), 16 * 1024);
+        assert_eq!(total_memory("MemTotal: much\n"), None);
     }
 
     #[test]
@@ -140,7 +271,11 @@ mod tests {
     }
 
     #[test]
-    fn this_host_admits_some() {
-        assert!(host_ceiling().connections > 1);
+    fn this_host_admits_some_and_says_what_limits_it() {
+        let found = HostCeiling::now();
+        assert!(found.connections() > 1);
+        let names: Vec<String> =
+            found.limits().iter().map(|limit| limit.kind().to_string()).collect();
+        assert!(names.iter().any(|name| name == "vm.max_map_count"), "{names:?}");
     }
 }

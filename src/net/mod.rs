@@ -1,6 +1,7 @@
 //! Sockets: the only home of the operating system's network calls.
 
 pub(crate) mod ceiling;
+mod cgroup;
 #[cfg(feature = "testing")]
 pub(crate) mod client;
 pub(crate) mod listener;

@@ -12,6 +12,7 @@ mod identity;
 mod json_consumer;
 pub(crate) mod methods;
 pub(crate) mod pattern;
+pub(crate) mod proxies;
 mod publish;
 pub(crate) mod request;
 pub(crate) mod router;

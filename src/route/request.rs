@@ -16,6 +16,7 @@ use crate::http::request::RequestHead;
 use crate::http::{Headers, Method, Response, Templates};
 use crate::hub::Hub;
 use crate::route::pattern::Params;
+use crate::route::proxies::Proxies;
 use crate::route::users::{UserSeat, Users};
 use crate::sync::Mutex;
 use crate::ws::Origins;
@@ -65,6 +66,7 @@ pub(crate) struct Surroundings {
     pub(crate) origins: Origins,
     /// Longest message of a WebSocket client.
     pub(crate) max_message_bytes: usize,
+    pub(crate) proxies: Proxies,
     pub(crate) users: Arc<Users>,
     pub(crate) max_websockets_per_user: Option<usize>,
 }
@@ -94,6 +96,11 @@ impl Request {
 
     pub(crate) fn set_params(&mut self, params: Params) {
         self.params = params;
+    }
+
+    /// Whose word about clients is taken.
+    pub(crate) fn proxies(&self) -> &Proxies {
+        &self.surroundings.proxies
     }
 
     pub(crate) fn set_forwarded(&mut self, forwarded: Forwarded) {
@@ -154,8 +161,12 @@ impl Request {
     /// Host and port the request is for, as the client sent them, or as a trusted proxy says that
     /// it did ([`ProxyHeaders`](crate::ProxyHeaders)); empty only in HTTP/1.0.
     pub fn host(&self) -> &str {
-        let forwarded = self.forwarded.as_ref().and_then(|forwarded| forwarded.host.as_deref());
-        forwarded.unwrap_or_else(|| self.head.host())
+        self.forwarded_host().unwrap_or_else(|| self.head.host())
+    }
+
+    /// The host that a trusted proxy names.
+    pub(crate) fn forwarded_host(&self) -> Option<&str> {
+        self.forwarded.as_ref()?.host.as_deref()
     }
 
     /// `https` if the client came by TLS, else `http`: to this server, or as a trusted proxy says

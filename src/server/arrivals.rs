@@ -55,20 +55,15 @@ impl Arrivals {
         if let Some(address) = address {
             self.admit_address(address, now)?;
         }
-        match &mut self.all {
-            Some((rate, bucket)) if !bucket.take(rate, now, 1) => Err(RefusalReason::TooFast),
-            _ => Ok(()),
-        }
+        let is_due = self.all.as_mut().is_none_or(|(rate, bucket)| bucket.take(rate, now, 1));
+        if is_due { Ok(()) } else { Err(RefusalReason::TooFast) }
     }
 
     /// Takes what a new connection costs its address.
     pub(crate) fn admit_address(&mut self, address: IpAddr, now: u64) -> Result<(), RefusalReason> {
-        match &mut self.each {
-            Some(each) if !each.take(Network::of(address), now) => {
-                Err(RefusalReason::AddressTooFast)
-            }
-            _ => Ok(()),
-        }
+        let each = self.each.as_mut();
+        let is_due = each.is_none_or(|each| each.take(Network::of(address), now));
+        if is_due { Ok(()) } else { Err(RefusalReason::AddressTooFast) }
     }
 }
 

@@ -9,14 +9,16 @@ use crate::conn::connection::Shared;
 use crate::conn::groups::Groups;
 use crate::conn::keeper::Keeper;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::Templates;
+use crate::http::{Networks, ProxyHeaders, Templates};
 use crate::hub::Hub;
-use crate::net::ceiling::{hard_ceiling, host_ceiling};
+use crate::net::ceiling::HostCeiling;
 use crate::route::Handler;
 use crate::route::hosts::Hosts;
+use crate::route::proxies::Proxies;
 use crate::route::request::Surroundings;
 use crate::route::router::Router;
 use crate::server::app::App;
+use crate::server::complaints::Complaints;
 use crate::server::run::Server;
 use crate::server::spare::SpareThreads;
 use crate::server::stats::Stats;
@@ -33,6 +35,7 @@ pub struct Builder {
     hosts: Hosts,
     accepts_all: bool,
     hub: Hub,
+    proxies: Proxies,
 }
 
 impl Builder {
@@ -85,6 +88,34 @@ impl Builder {
         self
     }
 
+    /// The proxies in front of this server: what they say about clients is believed, and nobody
+    /// else. Default: none.
+    ///
+    /// By itself this changes nothing but who may use a listener that
+    /// [expects the PROXY protocol](Server::expect_proxy_protocol);
+    /// [`proxy_headers`](Self::proxy_headers) says what else is read.
+    ///
+    /// # Source
+    /// uvicorn's `--forwarded-allow-ips`
+    #[must_use]
+    pub fn trusted_proxies(mut self, networks: Networks) -> Self {
+        self.proxies.trusted = networks;
+        self
+    }
+
+    /// Which header fields of [trusted proxies](Self::trusted_proxies) say for whom a request is:
+    /// [`Request::client`](crate::Request::client), [`Request::scheme`](crate::Request::scheme)
+    /// and [`Request::host`](crate::Request::host) follow them, and limits for each address count
+    /// the client that they name. Default: [`ProxyHeaders::Off`].
+    ///
+    /// # Source
+    /// uvicorn's `--proxy-headers`
+    #[must_use]
+    pub fn proxy_headers(mut self, headers: ProxyHeaders) -> Self {
+        self.proxies.headers = headers;
+        self
+    }
+
     /// The groups of this server's connections. Default: a hub of its own, with the default
     /// settings. Several servers may share one.
     #[must_use]
@@ -120,7 +151,7 @@ impl Builder {
         }
         router.accept_all(self.accepts_all);
         let limit = admitted(self.config.max_connections());
-        let limit_per_address = self.config.max_connections_per_address();
+        let stats = Arc::new(Stats::new(limit, &self.config));
         let failed =
             |error| Error::new(ErrorKind::Io, "cannot start the keeper").with_source(error);
         let groups = Arc::downgrade(&self.hub.core) as Weak<dyn Groups>;
@@ -129,6 +160,7 @@ impl Builder {
             hub: self.hub,
             origins: self.origins,
             max_message_bytes: self.config.message_bytes(),
+            proxies: self.proxies,
             users: Arc::default(),
             max_websockets_per_user: self.config.max_websockets_per_user(),
         };
@@ -139,8 +171,9 @@ impl Builder {
             surroundings: Arc::new(surroundings),
             keeper: Keeper::start(Arc::clone(&shared)).map_err(failed)?,
             shared,
-            stats: Arc::new(Stats::new(limit, limit_per_address)),
+            stats,
             spares: Arc::new(SpareThreads::new()),
+            complaints: Complaints::default(),
         };
         Server::new(Arc::new(app)).bind(address)
     }
@@ -148,16 +181,16 @@ impl Builder {
 
 /// Most connections to admit: the wish, as far as the process survives it, or what fits.
 fn admitted(wish: Option<usize>) -> usize {
-    let ceiling = host_ceiling();
-    let Some(wish) = wish else { return ceiling.connections };
-    if wish > ceiling.connections {
+    let ceiling = HostCeiling::now();
+    let Some(wish) = wish else { return ceiling.connections() };
+    if let Some(lowest) = ceiling.lowest().filter(|lowest| wish > lowest.connections()) {
         log::warn!(
             "a limit of {wish} connections is more than this host holds: {} for want of {}",
-            ceiling.connections,
-            ceiling.limited_by
+            lowest.connections(),
+            lowest.kind()
         );
     }
-    wish.min(hard_ceiling().connections)
+    wish.min(ceiling.hard())
 }
 
 impl fmt::Debug for Builder {
@@ -174,6 +207,6 @@ mod tests {
     #[test]
     fn a_wish_beyond_the_memory_maps_is_cut() {
         assert_eq!(admitted(Some(1)), 1);
-        assert_eq!(admitted(Some(usize::MAX)), hard_ceiling().connections);
+        assert_eq!(admitted(Some(usize::MAX)), HostCeiling::now().hard());
     }
 }

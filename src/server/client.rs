@@ -6,9 +6,6 @@
 //!    └──► closed                                        └──► counts for the address that it names
 //! ```
 
-use std::net::IpAddr;
-use std::sync::Arc;
-
 use crate::conn::RefusalReason;
 use crate::conn::connection::Connection;
 use crate::deadline::Deadline;
@@ -61,7 +58,7 @@ pub(crate) fn receive_proxy_header(
     conn.set_peer(client);
     let arrival = app.stats.count_arrival(client.ip(), || app.shared.clock.now());
     arrival.and_then(|()| place.sit(client.ip())).map_err(|reason| {
-        app.refuse(reason, client.ip());
+        app.note_refusal(reason, client.ip());
         Unknown::Refused
     })
 }
@@ -88,12 +85,12 @@ pub(crate) fn read_forwarded(app: &App, request: &mut Request) -> Result<Seat, R
     if is_handshake {
         let arrival = app.stats.count_arrival(client, || app.shared.clock.now());
         arrival.map_err(|reason| {
-            app.refuse(reason, client);
+            app.note_refusal(reason, client);
             Refusal::too_fast()
         })?;
     }
     app.stats.seat(client).map_err(|reason| {
-        app.refuse(reason, client);
+        app.note_refusal(reason, client);
         Refusal::unavailable()
     })
 }

@@ -1,9 +1,9 @@
 //! The running server and its stop.
 //!
 //! ```text
-//! run ──stop()──► listeners closed, 1001 to all ──all ended──────────► done
-//!                          │ grace over, or stop_now()                  ▲
-//!                          └──► every connection cut ──ended, or 1 s ───┘
+//! run ──stop()──► serves on ──delay──► listeners closed, 1001 to each ──all ended──► done
+//!                     │ stop_now()        │ all told and grace over, or stop_now()     ▲
+//!                     └───────────────────┴──► every connection cut ──ended, or 1 s ───┘
 //! ```
 
 use std::fmt;
@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
 
-use crate::conn::keeper::Order;
+use crate::conn::RefusalReason;
+use crate::conn::drain::Order;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::Hub;
@@ -49,6 +50,8 @@ const AFTER_CUT: Duration = Duration::from_secs(1);
 pub struct Server {
     app: Arc<App>,
     listeners: Vec<Arc<Listener>>,
+    /// Where those of the last call begin.
+    last_bound: usize,
     orders: Receiver<Order>,
     handle: Handle,
 }
@@ -72,7 +75,7 @@ impl Server {
     pub(crate) fn new(app: Arc<App>) -> Self {
         let (sender, orders) = bounded(8);
         let handle = Handle { app: Arc::clone(&app), orders: sender };
-        Self { app, listeners: Vec::new(), orders, handle }
+        Self { app, listeners: Vec::new(), last_bound: 0, orders, handle }
     }
 
     /// Listens on one more address (on each address, if a name stands for several). Port 0
@@ -89,14 +92,43 @@ impl Server {
             let text = format!("{address:?} is not an address to listen on");
             Error::new(ErrorKind::Bind, text).with_source(error)
         };
+        self.last_bound = self.listeners.len();
         for address in address.to_socket_addrs().map_err(wrong)? {
-            let listener = Listener::bind(address).map_err(|error| {
+            let backlog = self.app.shared.config.listen_backlog();
+            let listener = Listener::bind(address, backlog).map_err(|error| {
                 let text = format!("cannot listen on {address}");
                 Error::new(ErrorKind::Bind, text).with_source(error)
             })?;
             self.listeners.push(Arc::new(listener));
         }
         Ok(self)
+    }
+
+    /// Says that connections to what the last call of [`bind`](Self::bind) listens on begin with a
+    /// PROXY header, version 1 or 2, which tells for whom they are: its address is that of the
+    /// [`peer`](crate::Request::peer) in requests, logs and limits.
+    ///
+    /// Only the [trusted proxies](crate::Builder::trusted_proxies) may connect there. Others, and
+    /// who sends no valid header within [`head_timeout`](crate::Config::head_timeout), are closed
+    /// without an answer.
+    ///
+    /// # Example
+    /// ```
+    /// use landline::Server;
+    /// let server = Server::builder()
+    ///     .trusted_proxies("127.0.0.1".parse()?)
+    ///     .bind("127.0.0.1:0")? // for health checks
+    ///     .bind("127.0.0.1:0")?
+    ///     .expect_proxy_protocol();
+    /// # Ok::<(), landline::Error>(())
+    /// ```
+    ///
+    /// # Source
+    /// HAProxy's `doc/proxy-protocol.txt`; `accept-proxy` there, `proxy_protocol` in nginx.
+    #[must_use]
+    pub fn expect_proxy_protocol(self) -> Self {
+        self.listeners[self.last_bound..].iter().for_each(|listener| listener.expect_proxy());
+        self
     }
 
     /// The addresses it listens on, with their real ports, in the order of binding.
@@ -122,13 +154,15 @@ impl Server {
 
     /// Serves until it is stopped through a [`Handle`].
     ///
-    /// A graceful stop accepts nothing new, closes every WebSocket with 1001 at the same time,
-    /// lets requests in work end, and after
-    /// [`shutdown_grace`](crate::Config::shutdown_grace) cuts what is left.
+    /// A graceful stop serves on for [`drain_delay`](crate::Config::drain_delay), then accepts
+    /// nothing new, closes every WebSocket with 1001 behind what is queued for it, all at the same
+    /// time or spread over [`drain_time`](crate::Config::drain_time), lets requests in work end, and
+    /// cuts what is left when another [`shutdown_grace`](crate::Config::shutdown_grace) is over.
     ///
     /// # Blocking
-    /// Until the last connection has ended; handlers that do not return within a second after
-    /// their connection was cut are left behind.
+    /// Until the last connection has ended, once it was told to stop no longer than these three times
+    /// together; handlers that do not return within a second after their connection was cut are left
+    /// behind.
     ///
     /// # Errors
     /// `Io`: no thread for accepting could be started.
@@ -147,12 +181,31 @@ impl Server {
         }
         drop(alive);
         let order = self.orders.recv().unwrap_or(Order::Cut);
-        self.stop(order, &all_ended);
+        self.stop(self.delay(order), &all_ended);
         for thread in threads {
             // A panic of the accept loop has been reported by the panic hook.
             let _ = thread.join();
         }
         Ok(())
+    }
+
+    /// Serves on while a load balancer learns that it should send nobody any more; the order as it
+    /// stands then.
+    fn delay(&self, order: Order) -> Order {
+        let delay = self.app.shared.config.drain_delay();
+        if order != Order::Drain || delay.is_zero() {
+            return order;
+        }
+        log::info!("draining: no longer ready, serving on for {delay:?}");
+        let deadline = Deadline::after(delay);
+        loop {
+            let time = deadline.remaining().unwrap_or(Duration::MAX);
+            match self.orders.recv_timeout(time) {
+                Ok(Order::Cut) => return Order::Cut,
+                Ok(_) => {}
+                Err(_) => return order,
+            }
+        }
     }
 
     fn stop(&self, order: Order, all_ended: &Receiver<()>) {
@@ -161,10 +214,18 @@ impl Server {
         app.spares.dismiss();
         self.listeners.iter().for_each(|listener| listener.close());
         if order == Order::Drain {
-            let grace = app.shared.config.shutdown_grace();
-            log::info!("stopping: {} connections get {grace:?} to end", app.stats.open());
+            let (spread, grace) =
+                (app.shared.config.drain_time(), app.shared.config.shutdown_grace());
+            let open = app.stats.open();
+            if spread.is_zero() {
+                log::info!("stopping: {open} connections get {grace:?} to end");
+            } else {
+                log::info!(
+                    "stopping: {open} connections are told over {spread:?}, then get {grace:?}"
+                );
+            }
             app.keeper.give_order(Order::Drain);
-            if self.wait_for_end(Deadline::after(grace), all_ended) {
+            if self.wait_for_end(Deadline::after(spread.saturating_add(grace)), all_ended) {
                 return;
             }
         }
@@ -212,6 +273,7 @@ impl Handle {
     /// # Blocking
     /// Never.
     pub fn stop(&self) {
+        self.app.stats.start_draining();
         // Full means that the stop has been asked for already.
         let _ = self.orders.try_send(Order::Drain);
     }
@@ -224,6 +286,15 @@ impl Handle {
         self.app.stats.start_stopping();
         self.app.keeper.give_order(Order::Cut);
         let _ = self.orders.try_send(Order::Cut);
+    }
+
+    /// True once the server was told to stop: whoever sends it clients should choose another one.
+    /// For as long as [`drain_delay`](crate::Config::drain_delay) it serves all the same.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn is_draining(&self) -> bool {
+        self.app.stats.is_draining()
     }
 
     /// The groups of this server's connections.
@@ -242,12 +313,29 @@ impl Handle {
         self.app.stats.open()
     }
 
-    /// Clients that were answered 503 because there was no place, thread or descriptor for them.
+    /// Clients that were turned away by a limit, or for what their proxy said, whatever the
+    /// [reason](Self::refused).
     ///
     /// # Blocking
     /// Never.
     pub fn refused_clients(&self) -> u64 {
-        self.app.stats.refused()
+        self.app.shared.refusals.sum()
+    }
+
+    /// Clients that were turned away for one reason.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn refused(&self, reason: RefusalReason) -> u64 {
+        self.app.shared.refusals.of(reason)
+    }
+
+    /// WebSocket clients that went on sending faster than they may and were closed with 1008.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn fast_clients(&self) -> u64 {
+        self.app.shared.fast_clients.load(Ordering::Relaxed)
     }
 
     /// WebSocket clients that stopped reading and were closed with 1013.

@@ -4,9 +4,9 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::conn::WebSocket;
 use crate::conn::connection::Connection;
 use crate::conn::record::{Idle, Phase};
+use crate::conn::{RefusalReason, WebSocket};
 use crate::error::{Error, Result};
 use crate::http::encode::How;
 use crate::http::refusal::Refusal;
@@ -18,6 +18,7 @@ use crate::route::request::{Request, Source};
 use crate::route::router::Route;
 use crate::server::access_log::Line;
 use crate::server::app::App;
+use crate::server::client::{Seat, Unknown, read_forwarded, receive_proxy_header};
 use crate::server::http_io::{HttpIo, NoHead};
 use crate::server::run::Alive;
 use crate::server::stats::Place;
@@ -31,10 +32,18 @@ pub(crate) struct Arrival {
     pub(crate) app: Arc<App>,
     pub(crate) stream: Arc<Stream>,
     pub(crate) id: u64,
-    /// The listener is bound to a loopback address.
-    pub(crate) is_loopback: bool,
-    pub(crate) _place: Place,
+    pub(crate) door: Door,
+    pub(crate) place: Place,
     pub(crate) _alive: Alive,
+}
+
+/// What the listener of a connection asks of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Door {
+    /// It is bound to a loopback address.
+    pub(crate) is_loopback: bool,
+    /// Connections begin with a PROXY header.
+    pub(crate) expects_proxy: bool,
 }
 
 /// Whether the connection can take another request.
@@ -50,19 +59,16 @@ enum Next {
 /// Serves a connection until it ends; true if its thread is as good as new.
 #[inline(never)]
 pub(crate) fn serve(arrival: Box<Arrival>) -> bool {
-    let session = Session::begin(arrival);
+    let mut session = Session::begin(arrival);
     let _release = Release(Arc::clone(&session.conn));
     session.arrival.app.keeper.add(Arc::clone(&session.conn));
-    let mut idle = Idle::First;
-    loop {
-        match session.next_request(idle) {
-            Next::Request => idle = Idle::Next,
-            Next::CloseGently => {
-                session.io.close_gently();
-                break;
-            }
-            Next::Close => break,
-        }
+    let (mut next, mut idle) = (session.learn_client(), Idle::First);
+    while next == Next::Request {
+        next = session.next_request(idle);
+        idle = Idle::Next;
+    }
+    if next == Next::CloseGently {
+        session.io.close_gently();
     }
     !session.conn.record.is_deep()
 }
@@ -88,6 +94,8 @@ struct Received {
     request: Request,
     how: How,
     line: Option<Line>,
+    /// Of a client behind a trusted proxy.
+    _seat: Seat,
 }
 
 /// The line of the access log that is due, and of what it speaks.
@@ -113,6 +121,19 @@ impl Session {
         Self { arrival, conn, io }
     }
 
+    /// Finds out who the client is, where a proxy says it before everything else.
+    fn learn_client(&mut self) -> Next {
+        if !self.arrival.door.expects_proxy {
+            return Next::Request;
+        }
+        let Arrival { app, stream, place, .. } = &mut *self.arrival;
+        match receive_proxy_header(app, &self.conn, stream, place) {
+            Ok(()) => Next::Request,
+            Err(Unknown::Refused) => self.refuse_head(Refusal::unavailable()),
+            Err(Unknown::Closed) => Next::Close,
+        }
+    }
+
     /// Receives one request and answers it.
     ///
     /// This is the frame below that of a handler, which may stay for hours: what is needed before
@@ -122,22 +143,32 @@ impl Session {
             Ok(received) => received,
             Err(next) => return next,
         };
-        let outcome = match self.prepare(&mut received.request) {
-            Ok(Some(route)) => self.call(route, &received.request),
-            Ok(None) => Outcome::Answer(Response::empty(204)),
-            Err(refusal) => Outcome::Refused(refusal),
-        };
+        let outcome =
+            match self.admit(&mut received).and_then(|()| self.prepare(&mut received.request)) {
+                Ok(Some(route)) => self.call(route, &received.request),
+                Ok(None) => Outcome::Answer(Response::empty(204)),
+                Err(refusal) => Outcome::Refused(refusal),
+            };
         self.conclude(&received, outcome)
+    }
+
+    /// Counts a request for its client, where a trusted proxy says who that is.
+    fn admit(&self, received: &mut Received) -> Result<(), Refusal> {
+        received._seat = read_forwarded(&self.arrival.app, &mut received.request)?;
+        Ok(())
     }
 
     /// Receives a request, or says what comes instead.
     #[inline(never)]
     fn receive(&self, idle: Idle) -> Result<Box<Received>, Next> {
+        // When the server stops, it is the keeper who ends the wait for a request, in its turn.
         self.conn.record.set_phase(Phase::Idle);
-        if self.arrival.app.stats.is_stopping() {
-            return Err(Next::Close);
+        let head = self.io.read_head(idle);
+        if idle == Idle::First && !self.arrival.place.end_silence() {
+            self.arrival.app.note_refusal(RefusalReason::Silent, self.conn.peer().ip());
+            return Err(self.refuse_head(Refusal::unavailable()));
         }
-        let head = match self.io.read_head(idle) {
+        let head = match head {
             Ok(head) => head,
             Err(NoHead::Gone) => return Err(Next::Close),
             Err(NoHead::Refused(refusal)) => return Err(self.refuse_head(refusal)),
@@ -155,13 +186,13 @@ impl Session {
         let source = Arc::clone(&self.io) as Arc<dyn Source>;
         let surroundings = Arc::clone(&self.arrival.app.surroundings);
         let request = Request::new(head, source, surroundings);
-        Box::new(Received { request, how, line: Line::start() })
+        Box::new(Received { request, how, line: Line::start(), _seat: None })
     }
 
     /// Ends what a handler, or a refusal, leaves.
     #[inline(never)]
     fn conclude(&self, received: &Received, outcome: Outcome) -> Next {
-        let Received { request, how, line } = received;
+        let Received { request, how, line, .. } = received;
         let line = line.map(|line| (line, request.head()));
         if let Some(ws) = request.websocket() {
             // A handler that never used its socket and says that the session is over has had one.
@@ -195,7 +226,11 @@ impl Session {
     fn prepare(&self, request: &mut Request) -> Result<Option<&Route>, Refusal> {
         let app = &self.arrival.app;
         self.io.expect_body(request.head())?;
-        app.hosts.check(request.head().host(), self.arrival.is_loopback)?;
+        let is_loopback = self.arrival.door.is_loopback;
+        app.hosts.check(request.head().host(), is_loopback)?;
+        if let Some(host) = request.forwarded_host() {
+            app.hosts.check(host, is_loopback)?;
+        }
         request.head().check_query()?;
         if request.path() == "*" {
             // `OPTIONS *` asks whether the server is there (RFC 9110 9.3.7).
@@ -303,7 +338,7 @@ impl Session {
             log::error!("conn-{}: the response is faulty: {}", self.conn.id(), fault.chain());
         }
         let status = response.status_code();
-        let can_go_on = self.io.skip_body() && !self.arrival.app.stats.is_stopping();
+        let can_go_on = self.io.skip_body() && !self.arrival.app.stats.is_draining();
         let how = How { keep_alive: how.keep_alive && can_go_on, ..how };
         let next = self.send(response, &how);
         if let Some((line, head)) = line {

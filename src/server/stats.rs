@@ -31,6 +31,7 @@ pub(crate) struct Stats {
     arrivals: Mutex<Arrivals>,
     silent: Silent,
     open: AtomicUsize,
+    is_draining: AtomicBool,
     is_stopping: AtomicBool,
 }
 
@@ -60,14 +61,9 @@ impl Stats {
             arrivals: Mutex::new(Arrivals::new(config, 0)),
             silent: Silent::default(),
             open: AtomicUsize::new(0),
+            is_draining: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
         }
-    }
-
-    /// Sets other limits; who is in stays in, and nobody owes anything.
-    pub(crate) fn reload(&self, limit: usize, config: &Config, now: u64) {
-        *self.limits.lock() = Limits::new(limit, config);
-        *self.arrivals.lock() = Arrivals::new(config, now);
     }
 
     /// Most open connections.
@@ -134,7 +130,17 @@ impl Stats {
         if arrivals.are_free() { Ok(()) } else { arrivals.admit_address(address, now()) }
     }
 
+    pub(crate) fn start_draining(&self) {
+        self.is_draining.store(true, Ordering::SeqCst);
+    }
+
+    /// True once the server was told to stop, in the delay before it accepts nothing new as well.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn start_stopping(&self) {
+        self.start_draining();
         self.is_stopping.store(true, Ordering::SeqCst);
     }
 

@@ -23,6 +23,7 @@ mod deflate;
 mod deflate_groups;
 #[cfg(feature = "cli")]
 mod demo;
+mod drain;
 mod facility;
 mod flood;
 mod groups;

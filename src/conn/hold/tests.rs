@@ -12,6 +12,7 @@ use crate::conn::connection::Shared;
 use crate::conn::groups::NoGroups;
 use crate::conn::overflow::Overflow;
 use crate::conn::recipient::{Fate, Lane, Parcel, Recipient};
+use crate::conn::record::Phase;
 use crate::conn::sender::Sender;
 use crate::conn::throttle::Pace;
 use crate::net::stream::Received;
@@ -66,11 +67,32 @@ fn open_speaking(
     config: Config,
     early: &[Vec<u8>],
 ) -> (WebSocket, Peer) {
+    open_of(&shared(config), 1, compressed, kind, early)
+}
+
+/// What the connections of a server share.
+pub(crate) fn shared(config: Config) -> Arc<Shared> {
+    Arc::new(Shared::new(config, Weak::<NoGroups>::new()).unwrap())
+}
+
+/// One of several open connections.
+pub(crate) fn open_among(shared: &Arc<Shared>, id: u64) -> (WebSocket, Peer) {
+    let (ws, peer) = open_of(shared, id, None, SocketType::SEQPACKET, &[]);
+    ws.conn.record.set_phase(Phase::WebSocket);
+    (ws, peer)
+}
+
+fn open_of(
+    shared: &Arc<Shared>,
+    id: u64,
+    compressed: Option<Terms>,
+    kind: SocketType,
+    early: &[Vec<u8>],
+) -> (WebSocket, Peer) {
     let pair = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).unwrap();
     let [stream, peer] = [pair.0, pair.1].map(|fd| Stream::new(fd, ([127, 0, 0, 1], 1).into()));
     let stream = Arc::new(stream);
-    let shared = Arc::new(Shared::new(config, Weak::<NoGroups>::new()).unwrap());
-    let conn = Arc::new(Connection::new(1, Arc::clone(&stream), shared));
+    let conn = Arc::new(Connection::new(id, Arc::clone(&stream), Arc::clone(shared)));
     conn.open_outbox(Arc::clone(&stream), b"101".to_vec());
     conn.flush();
     let pace = Pace::of(&conn.shared.config);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Config;
-use crate::conn::hold::tests::{answer, answers, open, open_compressed};
+use crate::conn::hold::tests::{Peer, answer, answers, open, open_among, open_compressed, shared};
 use crate::conn::waiting::Until;
 
 fn work(shared: &Arc<Shared>) -> (Work, Arc<Mail>) {
@@ -54,7 +54,7 @@ fn what_came_in_time_is_no_idleness_however_late_its_thread_runs() {
 
 #[test]
 fn a_request_that_has_begun_before_the_stop_is_not_cut_off() {
-    outlives_what_it_has_not_taken(|conn, stream| obey(conn, stream, Order::Drain as u8));
+    outlives_what_it_has_not_taken(|conn, stream| obey(conn, stream, Order::Drain));
 }
 
 #[test]
@@ -72,4 +72,40 @@ fn what_waits_undecoded_is_gone_on_with_though_the_socket_is_silent() {
     let mut entry = Entry { conn: Arc::clone(conn), pinged_at: 0 };
     entry.look_at_websocket(&stream, 3, 2);
     assert_eq!(peer.record().as_deref(), Some(&b"\x8a\x02hi"[..]));
+}
+
+/// How many of the peers have been sent a close frame.
+fn told(peers: &[Peer]) -> usize {
+    peers.iter().filter_map(Peer::record).inspect(|bytes| assert_eq!(bytes[0], 0x88)).count()
+}
+
+#[test]
+fn a_spread_drain_tells_each_in_its_turn_and_at_the_end_whoever_came_late() {
+    let span = Duration::from_secs(3600);
+    let config = Config::default().with_ping_interval(None);
+    let shared = shared(config.with_drain_time(span).with_close_timeout(2 * span));
+    let (mut work, mail) = work(&shared);
+    let open = |id| {
+        let (ws, peer) = open_among(&shared, id);
+        mail.arrivals.lock().push(Arc::clone(&ws.conn));
+        (ws, peer)
+    };
+    let (_sockets, peers): (Vec<_>, Vec<_>) = (1..=4).map(open).unzip();
+    work.welcome();
+    mail.order.store(Order::Drain as u8, Ordering::SeqCst);
+    work.look_up();
+    assert_eq!(told(&peers), 0);
+    let (_socket, late) = open(5);
+    work.welcome();
+    for slot in 0..4 {
+        let at = work.drain.next_at().unwrap();
+        work.tick(at);
+        assert_eq!(told(&peers), 0, "{slot} is not due yet");
+        work.drain_due(at);
+        assert_eq!(told(&peers), 1, "{slot}");
+    }
+    assert_eq!(work.drain.next_at(), None);
+    let end = work.shared.clock.now() + millis(span);
+    work.tick(end);
+    assert_eq!(told(&[late]), 1);
 }

@@ -36,7 +36,7 @@ impl Pace {
             return None;
         }
         let flow = |rate: Option<Rate>| {
-            rate.map(|rate| Flow { rate, bucket: Bucket::full(&rate, now), is_held: false })
+            rate.map(|rate| Flow { rate, bucket: Bucket::full(&rate, now), held_until: 0 })
         };
         Some(Box::new(Throttle {
             messages: flow(self.messages),
@@ -65,8 +65,8 @@ pub(crate) struct Throttle {
 struct Flow {
     rate: Rate,
     bucket: Bucket,
-    /// It was too much when it was last looked at.
-    is_held: bool,
+    /// Until when it is held back, as far as was seen when it was last looked at.
+    held_until: u64,
 }
 
 /// What becomes of the next message, or of the next read.
@@ -106,8 +106,9 @@ impl Throttle {
     /// Whether it may be done. `coarse` is a clock that costs nothing and may be late; `exact` is
     /// asked if it says no.
     pub(crate) fn may(&mut self, step: Step, coarse: u64, exact: impl Fn() -> u64) -> Verdict {
+        let seen_at = self.seen_at;
         let Some(flow) = self.flow(step) else { return Verdict::Now };
-        if !flow.is_held && flow.due(coarse) <= coarse {
+        if flow.held_until <= seen_at && flow.due(coarse) <= coarse {
             return Verdict::Now;
         }
         let now = exact();
@@ -129,15 +130,14 @@ impl Throttle {
         }
     }
 
-    /// Counts the time since the last look, during which what is held was.
+    /// Counts the time since the last look: that for which something was held back, and the rest.
+    /// What nobody came for when it was due counts no longer.
     fn pass_time(&mut self, now: u64) {
+        let held_until = |flow: &Option<Flow>| flow.as_ref().map_or(0, |flow| flow.held_until);
+        let held_until = held_until(&self.messages).max(held_until(&self.bytes));
         let passed = now.saturating_sub(self.seen_at);
-        let is_held = |flow: &Option<Flow>| flow.as_ref().is_some_and(|flow| flow.is_held);
-        self.strain = if is_held(&self.messages) || is_held(&self.bytes) {
-            self.strain.saturating_add(passed)
-        } else {
-            self.strain.saturating_sub(passed)
-        };
+        let held = now.min(held_until).saturating_sub(self.seen_at);
+        self.strain = self.strain.saturating_add(held).saturating_sub(passed - held);
         self.seen_at = self.seen_at.max(now);
     }
 }
@@ -151,7 +151,7 @@ impl Flow {
     /// As [`due`](Self::due), and notes whether it is held back from now on.
     fn look(&mut self, now: u64) -> u64 {
         let due = self.due(now);
-        self.is_held = due > now;
+        self.held_until = if due > now { due } else { 0 };
         due
     }
 }
@@ -236,6 +236,17 @@ mod tests {
         }
         let start = 20 * 5000;
         assert!(flood(&mut throttle, start, start + 4000).is_err());
+    }
+
+    #[test]
+    fn a_handler_that_stays_away_strains_nobody() {
+        let mut throttle = watch(Some(Rate::per_second(1).with_burst(1)), None, Some(1500));
+        throttle.delivered(0);
+        assert_eq!(throttle.may(Step::Deliver, 0, || 0), Verdict::Later(1000));
+        assert_eq!(throttle.may(Step::Deliver, 60_000, || 60_000), Verdict::Now);
+        throttle.delivered(60_000);
+        assert_eq!(throttle.may(Step::Deliver, 60_000, || 60_000), Verdict::Later(61_000));
+        assert_eq!(throttle.may(Step::Deliver, 60_900, || 60_900), Verdict::Later(61_000));
     }
 
     #[test]

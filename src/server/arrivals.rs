@@ -12,6 +12,9 @@ use crate::server::network::Network;
 /// can fill the memory by coming from everywhere.
 const MAX_NETWORKS: usize = 64 * 1024;
 
+/// While there are that many, the full ones are thrown away once in so many milliseconds.
+const SWEEP_PAUSE: u64 = 1000;
+
 /// Least number of buckets at which the full ones are thrown away.
 const FIRST_SWEEP: usize = 1024;
 
@@ -31,6 +34,7 @@ struct Each {
     /// The number of buckets at which the full ones are thrown away: twice of what was left the
     /// last time, so that this costs a connection little.
     sweep_at: usize,
+    swept_at: u64,
 }
 
 impl Arrivals {
@@ -41,6 +45,7 @@ impl Arrivals {
             buckets: HashMap::new(),
             others: Bucket::full(&rate, now),
             sweep_at: FIRST_SWEEP,
+            swept_at: now,
         });
         Self { all, each }
     }
@@ -72,7 +77,9 @@ impl Each {
         if let Some(bucket) = self.buckets.get_mut(&network) {
             return bucket.take(&self.rate, now, 1);
         }
-        if self.buckets.len() >= self.sweep_at {
+        let is_brimming = self.buckets.len() >= MAX_NETWORKS;
+        let may_sweep = !is_brimming || now >= self.swept_at.saturating_add(SWEEP_PAUSE);
+        if self.buckets.len() >= self.sweep_at && may_sweep {
             self.sweep(now);
         }
         if self.buckets.len() >= MAX_NETWORKS {
@@ -87,6 +94,7 @@ impl Each {
     /// Throws away the full ones, which say no more than none.
     fn sweep(&mut self, now: u64) {
         let rate = self.rate;
+        self.swept_at = now;
         self.buckets.retain(|_, bucket| !bucket.is_full(&rate, now));
         self.buckets.shrink_to(FIRST_SWEEP);
         self.sweep_at = (2 * self.buckets.len()).clamp(FIRST_SWEEP, MAX_NETWORKS);

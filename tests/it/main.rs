@@ -19,6 +19,7 @@ mod chat;
 mod close;
 mod consumer;
 mod consumer_groups;
+mod crowd;
 mod deflate;
 mod deflate_groups;
 #[cfg(feature = "cli")]
@@ -42,8 +43,10 @@ mod inbox;
 mod limits;
 mod messages;
 mod overflow;
+mod pace;
 mod presence;
 mod protocol;
+mod proxied;
 mod publish;
 mod publish_access;
 #[cfg(feature = "cli")]

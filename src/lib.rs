@@ -63,6 +63,7 @@ mod config;
 mod conn;
 mod deadline;
 mod error;
+mod histogram;
 mod http;
 mod hub;
 mod net;
@@ -79,20 +80,23 @@ pub mod internals;
 
 pub use config::{Config, Deflate, Rate};
 pub use conn::{
-    GroupMessage, Inbox, Incoming, Join, Messages, Overflow, RefusalReason, Sender, WebSocket,
+    ClosedConnection, ConnectionInfo, GroupMessage, Inbox, Incoming, Join, Messages, Overflow,
+    RefusalReason, Sender, TraceEvent, Traffic, WebSocket,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use histogram::Timings;
 pub use http::{Cookie, Headers, Method, Networks, ProxyHeaders, Response, Templates};
 pub use hub::{
     Counts, Delivery, Group, GroupStats, Hub, HubBuilder, HubStats, Member, MemberEvent, Presence,
     PresenceChange, Present, Publisher, Watch,
 };
 pub use net::ceiling::{HostCeiling, HostLimit, LimitKind, raise_descriptor_limit};
+pub use net::process::ProcessFigures;
 pub use route::{
     AcceptWebSocket, Admission, Consumer, ConsumerRoute, Context, Facility, Flags, Handler,
-    Identity, IntoFlags, IntoResponse, JsonConsumer, Methods, Publication, PublishApi,
+    Identity, IntoFlags, IntoResponse, JsonConsumer, Methods, Probe, Publication, PublishApi,
     PublishByGet, Request, RequireWebSocket, Target, accept_websocket, consumer, delete, facility,
     get, json_consumer, patch, post, put, require_websocket,
 };
-pub use server::{Builder, Handle, Server};
+pub use server::{Builder, CloseFigures, Handle, Metrics, RouteFigures, Server};
 pub use ws::{Bytes, Closed, Message, Origins, Side, Utf8Bytes, close_code};

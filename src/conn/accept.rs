@@ -61,8 +61,7 @@ impl WebSocket {
         early: Vec<u8>,
     ) -> Self {
         let offered = offer.subprotocols().to_vec();
-        let config = &conn.shared.config;
-        let (compression, pace) = (config.compression(), Pace::of(config));
+        let (compression, pace) = (conn.config.compression(), Pace::of(&conn.config));
         let (preferred, is_turned_away) = (None, false);
         let pending =
             Pending { offer, stream, early, preferred, compression, pace, is_turned_away };
@@ -210,6 +209,7 @@ impl WebSocket {
         if let Some((agreement, settings)) = &agreed {
             conn.outbox.deflate_with(Deflating::new(agreement, settings));
         }
+        conn.open_story(agreed.is_some());
         conn.open_outbox(Arc::clone(&pending.stream), answer);
         if let Some(groups) = conn.shared.groups() {
             groups.opened(Recipient::new(conn));

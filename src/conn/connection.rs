@@ -19,7 +19,11 @@ use crate::conn::outbox::Outbox;
 use crate::conn::receive::Receive;
 use crate::conn::record::{Clock, Phase, Record};
 use crate::conn::refusals::Refusals;
+use crate::conn::roll::Roll;
+use crate::conn::story::Story;
+use crate::conn::traffic::Heard;
 use crate::error::{Error, ErrorKind, Result};
+use crate::histogram::Histogram;
 use crate::net::poll::{Interest, Poller};
 use crate::net::stream::Stream;
 use crate::sync::Mutex;
@@ -32,7 +36,8 @@ const SPARE_PER_CORE: usize = 2;
 /// What all connections of a server share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) config: Config,
+    /// For connections to come; one that is open keeps what it began with.
+    config: Mutex<Arc<Config>>,
     pub(crate) clock: Clock,
     pub(crate) poller: Poller,
     /// Large read buffers.
@@ -50,14 +55,21 @@ pub(crate) struct Shared {
     pub(crate) fast_clients: AtomicU64,
     /// Clients that were turned away.
     pub(crate) refusals: Refusals,
+    /// Who is connected, and who was.
+    pub(crate) roll: Roll,
+    /// How long handlers are away with a message; one of each connection and second.
+    pub(crate) handler_times: Histogram,
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, groups: Weak<dyn Groups>) -> io::Result<Self> {
+    pub(crate) fn new(
+        config: impl Into<Arc<Config>>,
+        groups: Weak<dyn Groups>,
+    ) -> io::Result<Self> {
         let (clock, poller) = (Clock::new(), Poller::new()?);
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
-            config,
+            config: Mutex::new(config.into()),
             clock,
             poller,
             groups,
@@ -67,7 +79,19 @@ impl Shared {
             slow_clients: AtomicU64::new(0),
             fast_clients: AtomicU64::new(0),
             refusals: Refusals::default(),
+            roll: Roll::default(),
+            handler_times: Histogram::default(),
         })
+    }
+
+    /// Limits and times of a connection that begins now.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.lock())
+    }
+
+    /// Gives connections to come other limits and times.
+    pub(crate) fn reload_config(&self, config: Arc<Config>) {
+        *self.config.lock() = config;
     }
 
     /// The hub; `None` once neither a server nor the application has it.
@@ -84,8 +108,12 @@ pub(crate) struct Connection {
     /// The address that a PROXY header names; boxed, since most have none.
     proxied: OnceLock<Box<SocketAddr>>,
     pub(crate) shared: Arc<Shared>,
+    /// As it was when the connection began.
+    pub(crate) config: Arc<Config>,
     pub(crate) record: Record,
     pub(crate) receive: Mutex<Receive>,
+    /// What came in, written with the receive half's lock held.
+    pub(crate) heard: Heard,
     pub(crate) outbox: Outbox,
     /// Group messages for the handler; made at the first use, since it costs a descriptor.
     mailbox: OnceLock<Box<Mailbox>>,
@@ -93,6 +121,8 @@ pub(crate) struct Connection {
     /// `Sender` holds no descriptor.
     stream: Mutex<Option<Arc<Stream>>>,
     watch: Mutex<Watch>,
+    /// What is told of a WebSocket; taken last.
+    pub(super) story: Mutex<Option<Box<Story>>>,
 }
 
 /// What the poller was asked to watch.
@@ -104,16 +134,20 @@ struct Watch {
 
 impl Connection {
     pub(crate) fn new(id: u64, stream: Arc<Stream>, shared: Arc<Shared>) -> Self {
+        let config = shared.config();
         Self {
             id,
             peer: stream.peer(),
             proxied: OnceLock::new(),
             record: Record::new(),
-            receive: Mutex::new(Receive::new(&shared.config)),
-            outbox: Outbox::new(shared.config.outbound_bytes()),
+            receive: Mutex::new(Receive::new(&config)),
+            outbox: Outbox::new(config.outbound_bytes()),
             mailbox: OnceLock::new(),
             stream: Mutex::new(Some(stream)),
             watch: Mutex::new(Watch::default()),
+            heard: Heard::default(),
+            story: Mutex::new(None),
+            config,
             shared,
         }
     }
@@ -149,7 +183,7 @@ impl Connection {
         if self.stream().is_none() {
             return Err(Error::new(ErrorKind::Closed, "the connection is over"));
         }
-        let mailbox = Mailbox::new(&self.shared.config).map_err(|error| {
+        let mailbox = Mailbox::new(&self.config).map_err(|error| {
             Error::new(ErrorKind::Io, "cannot make an inbox for group messages").with_source(error)
         })?;
         // If two threads make one, the second is dropped again.
@@ -177,6 +211,10 @@ impl Connection {
         self.receive.lock().release();
         self.outbox.release();
         self.stream.lock().take();
+        // Nothing is counted any more.
+        if self.has_story() {
+            self.shared.roll.close(self);
+        }
     }
 
     /// Ends what the connection has in the hub; again, it does nothing.

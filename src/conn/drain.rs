@@ -13,6 +13,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use crate::conn::connection::Connection;
 use crate::conn::record::Phase;
+use crate::conn::story::words;
 use crate::net::stream::Stream;
 use crate::ws::Side;
 use crate::ws::close::{CloseFrame, close_code};
@@ -117,13 +118,13 @@ impl Chance {
 pub(crate) fn obey(conn: &Connection, stream: &Stream, order: Order) {
     match order {
         Order::Run => {}
-        Order::Cut => conn.cut(Side::Server, "the server stopped"),
+        Order::Cut => conn.cut(Side::Server, words::STOPPED),
         Order::Drain => match conn.record.phase() {
             // One that has been sent bytes takes them, and its answer is the last.
             Phase::Idle if stream.waiting_bytes() == 0 => stream.shutdown_read(),
             Phase::Idle | Phase::Busy => {}
             Phase::WebSocket => {
-                let frame = CloseFrame::of_server(close_code::GOING_AWAY, "the server is stopping");
+                let frame = CloseFrame::of_server(close_code::GOING_AWAY, words::STOPPING);
                 conn.close(frame);
             }
         },

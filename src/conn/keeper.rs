@@ -30,6 +30,8 @@ use crate::conn::connection::{Connection, Shared};
 use crate::conn::drain::{Chance, Order, Schedule, obey};
 use crate::conn::hold::Rounds;
 use crate::conn::record::{Idle, Phase, millis};
+use crate::conn::story::words;
+use crate::conn::trace::Mark;
 use crate::net::poll::{Interest, Ready};
 use crate::net::stream::{Blocking, Received, Stream};
 use crate::sync::Mutex;
@@ -47,6 +49,9 @@ const HOLD_LOOK_MILLIS: u64 = 2;
 
 /// How often compressors and inflaters that nobody needs are freed.
 const SHRINK_TICKS: u32 = 100;
+
+/// How often the flight recorder notes what went through a connection.
+const TRACE_TICKS: u64 = 10;
 
 /// How long a refused client may take to read its answer.
 const LINGER: Duration = Duration::from_secs(2);
@@ -158,6 +163,8 @@ struct Work {
     /// When the next of them is due; zero while nobody holds.
     next_look: u64,
     ticks_to_shrink: u32,
+    /// Whose turn it is to have its traffic noted.
+    turn: u64,
 }
 
 impl Work {
@@ -174,6 +181,7 @@ impl Work {
             rounds: Rounds::default(),
             next_look: 0,
             ticks_to_shrink: SHRINK_TICKS,
+            turn: 0,
         }
     }
 
@@ -212,7 +220,7 @@ impl Work {
         // A new order does not wait for the next tick: a short grace is over by then.
         if order == Order::Drain && self.order == Order::Run {
             let ids = self.entries.keys().copied().collect();
-            let span = millis(self.shared.config.drain_time());
+            let span = millis(self.shared.config().drain_time());
             self.drain = Schedule::new(ids, now, span, Chance::new());
         }
         self.order = order;
@@ -280,7 +288,8 @@ impl Work {
             self.ticks_to_shrink = SHRINK_TICKS;
             self.shared.pools.shrink();
         }
-        let (order, away_before) = (self.order, self.away_before);
+        self.turn = (self.turn + 1) % TRACE_TICKS;
+        let (order, away_before, turn) = (self.order, self.away_before, self.turn);
         let is_for_all = match order {
             Order::Run => false,
             Order::Drain => self.drain.is_over(now),
@@ -292,6 +301,9 @@ impl Work {
                 Phase::Idle | Phase::Busy => look_at_http(&entry.conn, &stream, now),
                 Phase::WebSocket => entry.look_at_websocket(&stream, now, away_before),
             });
+            if entry.conn.id() % TRACE_TICKS == turn {
+                entry.conn.look_at_traffic();
+            }
             if is_for_all {
                 guarded(|| obey(&entry.conn, &stream, order));
             }
@@ -336,7 +348,7 @@ fn look_at_http(conn: &Connection, stream: &Stream, now: u64) {
     if conn.record.take_expired(now) {
         stream.cut();
     }
-    let config = &conn.shared.config;
+    let config = &conn.config;
     let patience = |idle| match idle {
         Idle::First => config.head_timeout(),
         Idle::Next => config.keep_alive(),
@@ -355,7 +367,7 @@ fn has_bytes(stream: &Stream) -> bool {
 
 impl Entry {
     fn look_at_websocket(&mut self, stream: &Stream, now: u64, away_before: u64) {
-        let (record, config) = (&self.conn.record, &self.conn.shared.config);
+        let (record, config) = (&self.conn.record, &self.conn.config);
         let close_by = record.close_by();
         if close_by != 0 && now >= close_by {
             record.set_close_by(0);
@@ -404,7 +416,7 @@ impl Entry {
     /// Silence counts only while somebody reads: a paused connection is not blamed.
     fn keep_alive(&mut self, stream: &Stream, now: u64) {
         let conn = &self.conn;
-        let Some(interval) = conn.shared.config.ping_interval() else { return };
+        let Some(interval) = conn.config.ping_interval() else { return };
         if conn.record.is_paused() || conn.record.ending_by() != 0 {
             conn.record.mark_life(now);
             self.pinged_at = 0;
@@ -414,12 +426,13 @@ impl Entry {
         if self.pinged_at == 0 || life >= self.pinged_at {
             self.pinged_at = 0;
             if now.saturating_sub(life) >= millis(interval) && !conn.outbox.is_closing() {
+                conn.note(Mark::PingSent, 1);
                 conn.send_control(FrameKind::Ping, b"");
                 self.pinged_at = now;
             }
             return;
         }
-        let Some(timeout) = conn.shared.config.ping_timeout() else {
+        let Some(timeout) = conn.config.ping_timeout() else {
             // Nobody is given up, so the next ping may be due.
             if now.saturating_sub(self.pinged_at) >= millis(interval) {
                 self.pinged_at = 0;
@@ -435,7 +448,7 @@ impl Entry {
             return;
         }
         log::info!("conn-{}: no life since it was pinged", conn.id());
-        conn.give_up(close_code::INTERNAL, "keepalive ping timeout");
+        conn.give_up(close_code::INTERNAL, words::KEEPALIVE);
     }
 }
 
@@ -460,6 +473,9 @@ fn read_for(conn: &Arc<Connection>, stream: &Stream) {
     // Locked means that the handler, or somebody asking for it, reads by itself.
     let Some(mut receive) = conn.receive.try_lock() else { return };
     if receive.is_full(conn) {
+        if !conn.record.is_paused() {
+            conn.note(Mark::Paused, 0);
+        }
         conn.record.set_paused(true);
         return;
     }

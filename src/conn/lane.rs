@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::conn::overflow::Overflow;
+use crate::histogram::Histogram;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What became of messages, one by one for each member they were meant for: each is counted in
@@ -25,29 +26,51 @@ pub(crate) struct Counters {
     pub(crate) disconnected: AtomicU64,
 }
 
+/// What is counted of all groups together.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) counters: Counters,
+    /// Those dropped, by policy, in the order of [`Overflow::LABELS`].
+    pub(crate) dropped_by: [AtomicU64; Overflow::LABELS.len()],
+    /// From the publishing of a message to when a relay has served all of its members.
+    pub(crate) latency: Histogram,
+}
+
 /// The way of one group's messages through the queues of its members.
 #[derive(Debug)]
 pub(crate) struct Lane {
     pub(crate) overflow: Overflow,
     pub(crate) counters: Counters,
     /// Those of all groups together.
-    pub(crate) totals: Arc<Counters>,
+    pub(crate) totals: Arc<Totals>,
 }
 
 impl Lane {
-    pub(crate) fn new(overflow: Overflow, totals: Arc<Counters>) -> Self {
+    pub(crate) fn new(overflow: Overflow, totals: Arc<Totals>) -> Self {
         Self { overflow, counters: Counters::default(), totals }
     }
 
     /// Counts for the group and in total.
     pub(crate) fn count(&self, of: impl Fn(&Counters) -> &AtomicU64, number: u64) {
         of(&self.counters).fetch_add(number, Relaxed);
-        of(&self.totals).fetch_add(number, Relaxed);
+        of(&self.totals.counters).fetch_add(number, Relaxed);
+    }
+
+    /// Counts messages as dropped by the policy before they were queued.
+    pub(crate) fn drop_at_once(&self, number: u64) {
+        self.count(|counters| &counters.dropped, number);
+        self.totals.dropped_by[self.overflow.place()].fetch_add(number, Relaxed);
+    }
+
+    /// Counts a message as dropped by the policy that was counted as queued.
+    pub(crate) fn drop_queued(&self) {
+        self.lose_queued(|counters| &counters.dropped);
+        self.totals.dropped_by[self.overflow.place()].fetch_add(1, Relaxed);
     }
 
     /// Counts a message as lost that was counted as queued.
     pub(crate) fn lose_queued(&self, to: impl Fn(&Counters) -> &AtomicU64) {
-        for counters in [&self.counters, &*self.totals] {
+        for counters in [&self.counters, &self.totals.counters] {
             counters.queued.fetch_sub(1, Relaxed);
             to(counters).fetch_add(1, Relaxed);
         }

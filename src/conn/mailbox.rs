@@ -144,14 +144,14 @@ impl Mailbox {
             let Some(displaced) = self.add(&mut state, letter, is_awaited) else {
                 let missed = (fates.len() - at) as u64;
                 state.lost += missed;
-                lane.count(|counters| &counters.dropped, missed);
+                lane.drop_at_once(missed);
                 fates.fill(Fate::Dropped);
-                self.shut(state, |lane| lane.lose_queued(|counters| &counters.dropped));
+                self.shut(state, Lane::drop_queued);
                 return Delivered { was_closed: true, is_full: false };
             };
             lane.count(|counters| &counters.queued, 1);
             state.lost += displaced as u64;
-            (0..displaced).for_each(|_| lane.lose_queued(|counters| &counters.dropped));
+            (0..displaced).for_each(|_| lane.drop_queued());
             has_displaced |= displaced > 0;
         }
         if has_displaced {
@@ -263,7 +263,7 @@ impl Mailbox {
         let state = self.state.lock();
         let is_open = !state.is_closed;
         if is_open {
-            self.shut(state, |lane| lane.lose_queued(|counters| &counters.dropped));
+            self.shut(state, Lane::drop_queued);
         }
         is_open
     }

@@ -18,6 +18,8 @@ use crate::conn::deflating::{Deflating, OwnCompressor};
 use crate::conn::hold::COPY_BYTES;
 use crate::conn::outgoing::Outgoing;
 use crate::conn::send_state::{End, SendState};
+use crate::conn::story::words;
+use crate::conn::trace::Mark;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::stream::{Blocking, Stream};
@@ -88,17 +90,6 @@ impl Outbox {
     pub(crate) fn is_closing(&self) -> bool {
         let state = self.state.lock();
         state.close_sent.is_some() || state.end.is_some() || state.is_broken
-    }
-
-    /// Whole messages taken for sending.
-    pub(crate) fn messages_sent(&self) -> u64 {
-        self.state.lock().messages_sent
-    }
-
-    /// Bytes that wait for the client, or for more to go with.
-    pub(crate) fn queued_bytes(&self) -> usize {
-        let state = self.state.lock();
-        state.queue.bytes() + state.held.len()
     }
 
     /// Waits until the kernel has everything that was queued, or will never take it.
@@ -177,7 +168,7 @@ impl Connection {
                 let error = Error::new(ErrorKind::QueueFull, text);
                 return Err(error.with_returned(outgoing.into_message()));
             }
-            let timeout = self.shared.config.send_timeout();
+            let timeout = self.config.send_timeout();
             let (deadline, stuck_since) = *waiting_since
                 .get_or_insert_with(|| (Deadline::after(timeout), self.record.stuck_since()));
             if wait_for_room(&self.outbox.room, &mut state, deadline) {
@@ -221,7 +212,7 @@ impl Connection {
 
     /// Gives up a client that has taken nothing for the whole send deadline.
     pub(crate) fn give_up_slow(&self) {
-        if self.give_up(close_code::TRY_AGAIN, "client too slow") {
+        if self.give_up(close_code::TRY_AGAIN, words::SLOW_CLIENT) {
             log::info!("conn-{} {}: the client has stopped reading", self.id(), self.peer());
             self.shared.slow_clients.fetch_add(1, Ordering::Relaxed);
         }
@@ -258,6 +249,7 @@ impl Connection {
             }
         };
         state.messages_sent += 1;
+        state.bytes_sent += sent as u64;
         if sent < frame_bytes {
             let (header, payload) = outgoing.into_parts();
             state.queue.push(header, payload, sent);
@@ -395,6 +387,7 @@ impl Connection {
 
     /// Ends the connection without another word.
     pub(crate) fn cut(&self, by: Side, reason: &str) {
+        self.note(Mark::Cut, 0);
         self.lost(by, reason);
         self.outbox.state.lock().fail();
         self.outbox.room.notify_all();
@@ -416,13 +409,14 @@ impl Connection {
         self.send_held(state);
         let payload = Bytes::from(frame.payload());
         state.queue.push(HeaderBytes::new(FrameKind::Close, payload.len()), payload, 0);
+        self.note(Mark::CloseSent(frame.code()), 0);
         state.close_sent = Some(frame);
         self.record.mark_closing();
         self.flush_locked(state);
-        let mut timeout = self.shared.config.close_timeout();
+        let mut timeout = self.config.close_timeout();
         if !state.queue.is_empty() {
             // The peer cannot answer before it has taken what is queued.
-            timeout = timeout.saturating_add(self.shared.config.send_timeout());
+            timeout = timeout.saturating_add(self.config.send_timeout());
         }
         self.record.set_close_by(self.shared.clock.after(timeout));
     }

@@ -35,3 +35,18 @@ pub enum Overflow {
     /// closed as with `Disconnect`.
     Block(Duration),
 }
+
+impl Overflow {
+    /// The policies by name, for those who count them.
+    pub(crate) const LABELS: [&str; 4] = ["disconnect", "drop-oldest", "latest", "block"];
+
+    /// The place of the policy among the [`LABELS`](Self::LABELS).
+    pub(crate) fn place(self) -> usize {
+        match self {
+            Self::Disconnect => 0,
+            Self::DropOldest => 1,
+            Self::Latest => 2,
+            Self::Block(_) => 3,
+        }
+    }
+}

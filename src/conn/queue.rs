@@ -46,6 +46,8 @@ pub(crate) struct SendQueue {
     front_sent: usize,
     /// Unsent bytes of all entries.
     bytes: usize,
+    /// The most that `cost` ever was when something was added.
+    high: usize,
 }
 
 impl SendQueue {
@@ -71,6 +73,11 @@ impl SendQueue {
     /// The memory that is held, which for many small frames is mostly the queue itself.
     pub(crate) fn cost(&self) -> usize {
         self.bytes + self.entries.len() * size_of::<Entry>()
+    }
+
+    /// The most memory that was ever held.
+    pub(crate) fn high(&self) -> usize {
+        self.high
     }
 
     /// What [`cost`](Self::cost) will be with one more frame of so many bytes.
@@ -104,6 +111,7 @@ impl SendQueue {
             self.front_sent = sent;
         }
         self.entries.push_back(entry);
+        self.high = self.high.max(self.cost());
     }
 
     /// The place of the first entry of which the peer has seen nothing and may see nothing.
@@ -204,7 +212,9 @@ impl SendQueue {
 
     /// Drops everything, and counts the frames of groups that never went out whole as `lost`.
     pub(crate) fn clear(&mut self, lost: impl FnMut(&Lane)) {
+        let high = self.high;
         lanes(&std::mem::take(self).entries).for_each(lost);
+        self.high = high;
     }
 }
 

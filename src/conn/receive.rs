@@ -10,11 +10,13 @@
 //! waited for, and no handler longer than the close deadline.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::conn::arrivals::{Arrivals, MESSAGE_OVERHEAD};
 use crate::conn::connection::Connection;
 use crate::conn::throttle::{Pace, Throttle};
+use crate::conn::trace::Mark;
 use crate::conn::waiting::Until;
 use crate::net::stream::{Blocking, Received, Stream};
 use crate::ws::Message;
@@ -26,6 +28,9 @@ use crate::ws::frame::{Decoder, Event};
 
 mod pacing;
 mod reading;
+
+/// How often the time is taken that the handler is away with a message.
+const TIMED_EVERY_MILLIS: u64 = 1000;
 
 /// What the peer did to end the connection.
 #[derive(Debug)]
@@ -57,8 +62,10 @@ pub(crate) struct Receive {
     has_ended: bool,
     /// What ends the connection once the messages before it are taken.
     ending: Option<Ending>,
-    messages_received: u64,
-    bytes_received: u64,
+    /// When the handler took a message whose time is taken, in microseconds; zero if none is.
+    taken_at: u64,
+    /// From when on, by the keeper's clock, the next one's is.
+    timed_from: u64,
     /// Of the pings of one read only the last is answered, by who reads (RFC 6455 5.5.3).
     answers_last_ping: bool,
     /// Answered when the read has returned, out of less of the stack.
@@ -82,8 +89,8 @@ impl Receive {
             is_deaf: false,
             has_ended: false,
             ending: None,
-            messages_received: 0,
-            bytes_received: 0,
+            taken_at: 0,
+            timed_from: 0,
             answers_last_ping: false,
             unanswered_ping: None,
             throttle: None,
@@ -109,6 +116,7 @@ impl Receive {
         }
         self.inbox.reserve_one();
         self.stream = Some(stream);
+        conn.heard.count_bytes(early.len());
         self.digest(conn, &mut early);
         self.answer_ping(conn);
     }
@@ -117,23 +125,31 @@ impl Receive {
     ///
     /// There is none either while the one that waits has come too fast.
     pub(crate) fn pop(&mut self, conn: &Connection) -> Option<Message> {
+        if self.taken_at != 0 {
+            self.note_handler_time(conn);
+        }
         let may_pop = self.throttle.is_none() || self.may_deliver(conn);
         let Some(message) = may_pop.then(|| self.inbox.pop()).flatten() else {
             conn.end_hold();
             return None;
         };
+        let now = conn.shared.clock.coarse();
+        if now >= self.timed_from {
+            self.time_handler(conn, now);
+        }
         let has_more = !self.inbox.is_empty();
         conn.record.set_more(has_more);
         if !has_more {
             // The handler is there, even if it had no need to wait for long: an end that has come
             // must not overtake its answer to this message.
-            conn.record.mark_away(conn.shared.clock.coarse());
-            self.inbox.shrink(conn.shared.config.inbox_messages());
+            conn.record.mark_away(now);
+            self.inbox.shrink(conn.config.inbox_messages());
         }
         if conn.record.is_paused() && !self.is_full(conn) {
             // The silence was ours, not the peer's.
-            conn.record.mark_life(conn.shared.clock.coarse());
+            conn.record.mark_life(now);
             conn.record.set_paused(false);
+            conn.note(Mark::Resumed, 0);
         }
         Some(message)
     }
@@ -143,9 +159,20 @@ impl Receive {
         self.inbox.len()
     }
 
-    /// Whole messages that ever arrived.
-    pub(crate) fn messages_received(&self) -> u64 {
-        self.messages_received
+    /// The handler takes a message whose time is taken: no more than one a second, because two
+    /// looks at the clock are much of what a small message costs.
+    #[cold]
+    fn time_handler(&mut self, conn: &Connection, now: u64) {
+        self.timed_from = now + TIMED_EVERY_MILLIS;
+        self.taken_at = conn.shared.clock.micros();
+    }
+
+    /// The handler is back from such a message.
+    #[cold]
+    fn note_handler_time(&mut self, conn: &Connection) {
+        let micros = conn.shared.clock.micros().saturating_sub(self.taken_at);
+        conn.shared.handler_times.observe(conn.id(), Duration::from_micros(micros));
+        self.taken_at = 0;
     }
 
     /// True once nothing more will come.
@@ -160,19 +187,19 @@ impl Receive {
 
     /// True if nobody but the handler may add to the inbox now.
     pub(crate) fn is_full(&self, conn: &Connection) -> bool {
-        let is_long = self.inbox.len() >= conn.shared.config.inbox_messages();
+        let is_long = self.inbox.len() >= conn.config.inbox_messages();
         self.is_stuffed(conn) || (is_long && !is_closing(conn))
     }
 
     /// True if not even the handler's own look-ahead may add to the inbox.
     fn is_stuffed(&self, conn: &Connection) -> bool {
-        self.inbox.bytes() >= conn.shared.config.inbox_bytes() && !is_closing(conn)
+        self.inbox.bytes() >= conn.config.inbox_bytes() && !is_closing(conn)
     }
 
     /// True if what was dropped after our close frame would have filled the inbox: whoever decodes
     /// it may be the keeper, which has others to see to.
     fn has_dropped_much(&self, conn: &Connection) -> bool {
-        self.dropped_bytes >= conn.shared.config.inbox_bytes()
+        self.dropped_bytes >= conn.config.inbox_bytes()
     }
 
     /// Reads everything the kernel holds, up to the inbox's limit of bytes.
@@ -182,7 +209,7 @@ impl Receive {
     pub(crate) fn look_ahead(&mut self, conn: &Connection) {
         let mut held = None;
         while !self.is_stuffed(conn) {
-            let before = self.bytes_received;
+            let before = conn.heard.bytes();
             if !self.fill(conn, Until::Now) {
                 return;
             }
@@ -190,7 +217,7 @@ impl Receive {
                 None => self.stream.as_ref().map(|stream| stream.waiting_bytes()),
                 // This read was for the end of the stream, which counts no bytes.
                 Some(0) => return,
-                Some(left) => Some(left.saturating_sub(self.bytes_received - before)),
+                Some(left) => Some(left.saturating_sub(conn.heard.bytes() - before)),
             };
         }
     }
@@ -226,7 +253,7 @@ impl Receive {
         self.decoder.stop();
         self.large = None;
         self.ending.get_or_insert(ending);
-        let timeout = conn.shared.config.close_timeout();
+        let timeout = conn.config.close_timeout();
         conn.record.set_ending_by(conn.shared.clock.after(timeout));
     }
 
@@ -273,8 +300,8 @@ impl Receive {
         self.stream = Some(stream);
         let reason = match outcome {
             Ok(Received::Bytes(count)) => {
-                self.bytes_received += count as u64;
                 self.count_received(conn, count);
+                conn.heard.count_bytes(count);
                 conn.record.mark_life(conn.shared.clock.coarse());
                 return true;
             }
@@ -282,6 +309,7 @@ impl Receive {
             Ok(Received::End) => "ended without a close frame".into(),
             Err(error) => format!("failed: {error}"),
         };
+        conn.note(Mark::Lost, 0);
         self.has_ended = true;
         self.end_with(conn, Ending::Lost(reason));
         true
@@ -320,7 +348,7 @@ impl Receive {
             return false;
         }
         let Some(packed) = self.decoder.pack(input) else { return false };
-        self.messages_received += packed.len() as u64;
+        conn.heard.count_messages(packed.len());
         if !is_closing(conn) {
             self.inbox.push_packed(packed);
         }
@@ -347,8 +375,9 @@ impl Receive {
         match event {
             Event::Message(message) => self.keep(conn, message),
             Event::Ping => self.owe_pong(conn),
-            Event::Pong => {}
+            Event::Pong => conn.note(Mark::PongReceived, 1),
             Event::Close(frame) => {
+                conn.note(Mark::CloseReceived(frame.code()), 0);
                 self.has_ended = true;
                 self.end_with(conn, Ending::Closed(frame));
             }
@@ -357,6 +386,7 @@ impl Receive {
 
     /// Takes note of a ping. The one before it is answered now, or by this one's answer.
     fn owe_pong(&mut self, conn: &Connection) {
+        conn.note(Mark::PingReceived, 1);
         let payload = self.decoder.control_payload().to_vec();
         let before = self.unanswered_ping.replace(payload);
         if let Some(before) = before.filter(|_| !self.answers_last_ping) {
@@ -374,7 +404,7 @@ impl Receive {
     /// Adds a message to the inbox.
     #[inline]
     fn keep(&mut self, conn: &Connection, message: Message) {
-        self.messages_received += 1;
+        conn.heard.count_messages(1);
         if is_closing(conn) {
             self.dropped_bytes += message.len() + MESSAGE_OVERHEAD;
             return;
@@ -384,6 +414,7 @@ impl Receive {
 
     fn refuse(&mut self, conn: &Connection, violation: Violation) {
         self.is_deaf = true;
+        conn.note(Mark::Violated(violation.answer().code()), 0);
         self.end_with(conn, Ending::Violated(violation));
     }
 }

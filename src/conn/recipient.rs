@@ -4,11 +4,13 @@ use std::io::ErrorKind as IoErrorKind;
 use std::sync::Arc;
 
 use crate::conn::connection::Connection;
-pub(crate) use crate::conn::lane::{Counters, Lane};
+pub(crate) use crate::conn::lane::{Counters, Lane, Totals};
 use crate::conn::mailbox::{GroupMessage, Mailbox};
 use crate::conn::outbox::wait_for_room;
 use crate::conn::overflow::Overflow;
 use crate::conn::send_state::SendState;
+use crate::conn::story::words;
+use crate::conn::trace::Mark;
 use crate::deadline::Deadline;
 use crate::net::stream::Blocking;
 use crate::sync::MutexGuard;
@@ -70,6 +72,11 @@ impl Recipient {
         Self { conn: Arc::clone(conn) }
     }
 
+    /// Whose connection it is, unless that is known.
+    pub(crate) fn name_user(&self, name: &str) {
+        self.conn.name_user(name);
+    }
+
     /// The number of the connection.
     pub(crate) fn id(&self) -> u64 {
         self.conn.id()
@@ -118,11 +125,15 @@ impl Recipient {
         };
         match sent {
             Ok(sent) if sent == parcel.joined.len() => {
+                state.bytes_sent += sent as u64;
                 state.messages_sent += fates.len() as u64;
                 fates.fill(Fate::Written);
                 Delivered::default()
             }
-            Ok(sent) => self.queue_all(state, parcel, sent, fates),
+            Ok(sent) => {
+                state.bytes_sent += sent as u64;
+                self.queue_all(state, parcel, sent, fates)
+            }
             Err(error) if error.kind() == IoErrorKind::WouldBlock => {
                 self.queue_all(state, parcel, 0, fates)
             }
@@ -150,6 +161,10 @@ impl Recipient {
             return Delivered::default();
         };
         let delivered = mailbox.push(lane, is_awaited, messages, fates);
+        let dropped = fates.iter().filter(|fate| **fate == Fate::Dropped).count();
+        if dropped > 0 {
+            conn.note(Mark::Dropped, dropped as u64);
+        }
         if delivered.was_closed {
             self.close_busy();
         }
@@ -160,7 +175,7 @@ impl Recipient {
     fn close_busy(&self) {
         let conn = &self.conn;
         log::info!("conn-{} {}: the handler is too slow for its group", conn.id(), conn.peer());
-        conn.close(CloseFrame::of_server(close_code::TRY_AGAIN, "server too busy"));
+        conn.close(CloseFrame::of_server(close_code::TRY_AGAIN, words::SLOW_HANDLER));
     }
 
     /// Queues the frames behind the `sent` bytes that have gone.
@@ -174,21 +189,23 @@ impl Recipient {
         let was_empty = state.queue.is_empty();
         let first = queue_begun(state, parcel, sent, fates);
         let mut was_closed = false;
-        let mut has_displaced = false;
+        let mut displaced_all = 0;
         for (at, frame) in parcel.frames.iter().enumerate().skip(first) {
             let Some(displaced) = self.queue_one(state, frame, parcel) else {
                 let missed = (fates.len() - at) as u64;
                 state.lost += missed;
-                parcel.lane.count(|counters| &counters.dropped, missed);
+                parcel.lane.drop_at_once(missed);
+                self.conn.note(Mark::Dropped, missed);
                 self.close_slow(state);
                 fates[first..].fill(Fate::Dropped);
                 was_closed = true;
                 break;
             };
             fates[at] = Fate::Queued;
-            has_displaced |= displaced > 0;
+            displaced_all += displaced;
         }
-        if has_displaced {
+        if displaced_all > 0 {
+            self.conn.note(Mark::Dropped, displaced_all as u64);
             // A small one may have taken the place of large ones.
             self.conn.outbox.room.notify_all();
             // The queue holds the newest of them.
@@ -243,7 +260,7 @@ impl Recipient {
         let conn = &self.conn;
         conn.shared.slow_clients.fetch_add(1, Relaxed);
         state.drop_unbegun();
-        conn.queue_close(state, CloseFrame::of_server(close_code::TRY_AGAIN, "client too slow"));
+        conn.queue_close(state, CloseFrame::of_server(close_code::TRY_AGAIN, words::SLOW_CLIENT));
         conn.outbox.room.notify_all();
     }
 

@@ -26,6 +26,11 @@ impl Clock {
         self.start.elapsed().as_millis() as u64 + 1
     }
 
+    /// Microseconds since the start, never zero.
+    pub(crate) fn micros(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64 + 1
+    }
+
     /// The time of the keeper's last tick: one relaxed load.
     pub(crate) fn coarse(&self) -> u64 {
         self.coarse.load(Relaxed)

@@ -28,7 +28,12 @@ pub(super) struct SendState {
     /// The kernel refused to take more: the peer is gone.
     pub(super) is_broken: bool,
     pub(super) end: Option<End>,
+    /// Whole messages taken for sending; never taken back.
     pub(super) messages_sent: u64,
+    /// Of them, those that made room for newer ones in the queue.
+    pub(super) displaced: u64,
+    /// Bytes that the kernel has taken.
+    pub(super) bytes_sent: u64,
     /// Messages of groups that were meant for this client and never went out whole.
     pub(super) lost: u64,
 }
@@ -97,7 +102,10 @@ impl SendState {
                 send_some::<MAX_SLICES>(&stream, &self.queue)
             };
             match sent {
-                Ok(sent) => self.queue.advance(sent),
+                Ok(sent) => {
+                    self.bytes_sent += sent as u64;
+                    self.queue.advance(sent);
+                }
                 Err(error) if error.kind() == IoErrorKind::WouldBlock => return Ok(()),
                 Err(error) => {
                     self.fail();
@@ -154,7 +162,7 @@ impl SendState {
         let lost = &mut self.lost;
         self.queue.drop_unbegun(|lane| {
             *lost += 1;
-            lane.lose_queued(|counters| &counters.dropped);
+            lane.drop_queued();
         });
     }
 
@@ -168,9 +176,9 @@ impl SendState {
     /// Takes note of queued frames of a group that made room for newer ones.
     pub(super) fn displaced(&mut self, lane: &Lane, number: usize) {
         self.lost += number as u64;
-        self.messages_sent -= number as u64;
+        self.displaced += number as u64;
         for _ in 0..number {
-            lane.lose_queued(|counters| &counters.dropped);
+            lane.drop_queued();
         }
     }
 }

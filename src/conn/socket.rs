@@ -11,6 +11,7 @@ use crate::conn::outbox::Patience;
 use crate::conn::receive::Receive;
 use crate::conn::send_state::End;
 use crate::conn::sender::Sender;
+use crate::conn::traffic::Traffic;
 use crate::conn::waiting::Until;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
@@ -390,21 +391,24 @@ impl WebSocket {
             }
             receive.fill(&self.conn, Until::Forever);
         }
-        let received = receive.messages_received();
         drop(receive);
         self.conn.outbox.drain();
-        let sent = self.conn.outbox.messages_sent();
         let closed = self.closed();
         self.conn.release();
-        Summary { closed, received, sent }
+        let sent = self.conn.outbox.messages_sent();
+        let (route, user) = self.conn.route_and_user();
+        Summary { closed, sent, traffic: self.conn.traffic(), route, user }
     }
 }
 
 /// What is to be said of a connection when it is over.
 pub(crate) struct Summary {
     pub(crate) closed: Option<Closed>,
-    pub(crate) received: u64,
+    /// Without those that made room for newer ones.
     pub(crate) sent: u64,
+    pub(crate) traffic: Traffic,
+    pub(crate) route: Arc<str>,
+    pub(crate) user: Option<String>,
 }
 
 /// Lets time pass while what has come has to wait: in steps, so that an end is noticed, and without

@@ -14,6 +14,8 @@ pub(crate) struct Refusal {
     text: Cow<'static, str>,
     headers: Vec<(&'static str, String)>,
     close: bool,
+    /// A page of elsewhere has asked.
+    is_foreign: bool,
 }
 
 impl Refusal {
@@ -25,6 +27,16 @@ impl Refusal {
     /// 403: understood and not permitted.
     pub(crate) fn forbidden(text: impl Into<Cow<'static, str>>) -> Self {
         Self::keeping(403, text)
+    }
+
+    /// 403: a web page of elsewhere asks for what is not for it.
+    pub(crate) fn foreign(text: impl Into<Cow<'static, str>>) -> Self {
+        Self { is_foreign: true, ..Self::forbidden(text) }
+    }
+
+    /// True if a web page of elsewhere was refused.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.is_foreign
     }
 
     /// 404: no route for this path.
@@ -175,7 +187,7 @@ impl Refusal {
     }
 
     fn closing(status: u16, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, text: text.into(), headers: Vec::new(), close: true }
+        Self { status, text: text.into(), headers: Vec::new(), close: true, is_foreign: false }
     }
 
     fn keeping(status: u16, text: impl Into<Cow<'static, str>>) -> Self {

@@ -57,6 +57,12 @@ impl Budget {
         Some(Permit { budget: Arc::clone(self), bytes: AtomicUsize::new(bytes) })
     }
 
+    /// Messages and bytes that have room now.
+    pub(crate) fn used(&self) -> (usize, usize) {
+        let used = self.used.lock();
+        (used.messages, used.bytes)
+    }
+
     fn has_room(&self, used: &Used) -> bool {
         used.messages < self.max_messages && used.bytes < self.max_bytes
     }

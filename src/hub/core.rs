@@ -36,7 +36,9 @@ pub(crate) struct Core {
     pub(crate) presences: Arc<Presences>,
     /// How the channels of facilities store, unless a publisher says so.
     pub(crate) history: Store,
-    budget: Arc<Budget>,
+    pub(crate) budget: Arc<Budget>,
+    /// The last message to nobody, see [`pass_through`](Self::pass_through).
+    probe: Mutex<Option<Arc<Progress>>>,
     relay_number: usize,
     /// Started at the first publish: a server without groups has no thread for them.
     relays: OnceLock<Relays>,
@@ -72,6 +74,7 @@ impl Core {
                 presences,
                 history,
                 budget: Budget::new(MAX_MESSAGES, MAX_BYTES),
+                probe: Mutex::new(None),
                 relay_number: relays,
                 relays: OnceLock::new(),
                 starting: Mutex::new(()),
@@ -225,6 +228,47 @@ impl Core {
             room.forget_full(&member);
         }
         Ok(Some(permit))
+    }
+
+    /// Sends a message to nobody through every relay and waits for it; how long it was on its way,
+    /// or `None` if the hub does not answer until the deadline.
+    ///
+    /// # Blocking
+    /// Until it is through or the deadline has passed.
+    pub(crate) fn pass_through(&self, deadline: Deadline) -> Option<Duration> {
+        let instant = deadline.instant()?;
+        let relays = self.relays().ok()?;
+        if !self.registry.answers_until(instant) {
+            return None;
+        }
+        let mut probe = self.probe.try_lock_until(instant)?;
+        let progress = match probe.take().filter(|last| !last.is_done()) {
+            // However often somebody asks, one at a time is on its way.
+            Some(last) => last,
+            None => {
+                let progress = Progress::new(0, self.relay_number);
+                let publication = Arc::new(Publication {
+                    room: Arc::clone(&self.registry.everybody),
+                    sequence: 0,
+                    encoded: Encoded::new("".into()),
+                    except: None,
+                    is_barrier: false,
+                    progress: Arc::clone(&progress),
+                    permit: None,
+                    window: None,
+                });
+                let members: Shard = Arc::from([]);
+                for relay in 0..self.relay_number {
+                    let (publication, members) = (Arc::clone(&publication), Arc::clone(&members));
+                    relays.give(relay, Job { publication, members });
+                }
+                progress
+            }
+        };
+        *probe = Some(Arc::clone(&progress));
+        drop(probe);
+        progress.wait_until(deadline)?;
+        Some(progress.since().elapsed())
     }
 
     /// The room of a name, if there is memory to store a message in it.

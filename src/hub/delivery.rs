@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::conn::recipient::Fate;
 use crate::deadline::Deadline;
@@ -65,6 +65,7 @@ enum Parts {
 #[derive(Debug)]
 pub(crate) struct Progress {
     members: usize,
+    since: Instant,
     state: Mutex<State>,
     done: Condvar,
 }
@@ -145,10 +146,20 @@ impl fmt::Debug for Delivery {
 impl Progress {
     pub(crate) fn new(members: usize, relays: usize) -> Arc<Self> {
         let state = Mutex::new(State { relays, counts: Counts::default() });
-        Arc::new(Self { members, state, done: Condvar::new() })
+        Arc::new(Self { members, since: Instant::now(), state, done: Condvar::new() })
     }
 
-    fn wait_until(&self, deadline: Deadline) -> Option<Counts> {
+    /// When the message was published.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// True once every relay has finished.
+    pub(crate) fn is_done(&self) -> bool {
+        self.state.lock().relays == 0
+    }
+
+    pub(crate) fn wait_until(&self, deadline: Deadline) -> Option<Counts> {
         let mut state = self.state.lock();
         while state.relays > 0 {
             let Some(instant) = deadline.instant() else {

@@ -3,13 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::conn::overflow::Overflow;
 use crate::error::Result;
+use crate::histogram::Timings;
 use crate::hub::builder::HubBuilder;
 use crate::hub::core::{Core, Patience};
 use crate::hub::delivery::Delivery;
 use crate::hub::group::Group;
 use crate::hub::room::Draft;
 use crate::hub::stats::HubStats;
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::ws::Message;
 use crate::ws::encoded::Encoded;
 
@@ -150,7 +153,36 @@ impl Hub {
     /// Never.
     pub fn stats(&self) -> HubStats {
         let registry = &self.core.registry;
-        HubStats::new(registry.connections(), registry.rooms(), &registry.totals)
+        let (connections, rooms) = (registry.connections(), registry.rooms());
+        HubStats::new(connections, rooms, &registry.totals.counters, self.core.budget.used())
+    }
+
+    /// How long messages were on their way through the hub: from the call that published to when a
+    /// relay had served the last of its members. One time for each message and relay.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn latency(&self) -> Timings {
+        self.core.registry.totals.latency.read()
+    }
+
+    /// The messages that groups have dropped, by the name of their policy: `disconnect`,
+    /// `drop-oldest`, `latest`, `block`.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn dropped_by_policy(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts =
+            self.core.registry.totals.dropped_by.each_ref().map(|count| count.load(Relaxed));
+        Overflow::LABELS.into_iter().zip(counts)
+    }
+
+    /// The groups that a connection is a member of, sorted.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn groups_of(&self, conn_id: u64) -> Vec<String> {
+        self.core.registry.groups_of(conn_id)
     }
 }
 

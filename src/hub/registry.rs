@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::conn::groups::Join;
 use crate::conn::overflow::Overflow;
-use crate::conn::recipient::{Counters, Lane, Recipient};
+use crate::conn::recipient::{Lane, Recipient, Totals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::member::Membership;
 use crate::hub::name::{GroupName, Space};
@@ -35,7 +35,7 @@ pub(crate) struct Registry {
     /// Every open connection is a member.
     pub(crate) everybody: Arc<Room>,
     policies: Policies,
-    pub(crate) totals: Arc<Counters>,
+    pub(crate) totals: Arc<Totals>,
     pub(crate) stored_bytes: Arc<AtomicUsize>,
     presences: Arc<Presences>,
     /// When the rooms were last swept.
@@ -53,7 +53,7 @@ pub(crate) struct Registered {
 
 impl Registry {
     pub(crate) fn new(policies: Policies, presences: Arc<Presences>) -> Self {
-        let totals = Arc::<Counters>::default();
+        let totals = Arc::<Totals>::default();
         let stored_bytes = Arc::new(AtomicUsize::new(0));
         let lane = Lane::new(policies.default, Arc::clone(&totals));
         let everybody = Room::new(GroupName::everybody(), lane, Arc::clone(&stored_bytes));
@@ -131,6 +131,7 @@ impl Registry {
                 continue;
             }
             if let Some(user) = &membership.join.user {
+                membership.recipient.name_user(user);
                 self.presences.enter(room.name(), user, &membership.join.metadata);
             }
             match joined {
@@ -214,6 +215,28 @@ impl Registry {
         if rooms.get(room.name()).is_some_and(|known| Arc::ptr_eq(known, room)) {
             rooms.remove(room.name());
         }
+    }
+
+    /// The names of the application's groups that a connection is a member of, sorted.
+    pub(crate) fn groups_of(&self, conn_id: u64) -> Vec<String> {
+        let Some(registered) = self.find(conn_id) else { return Vec::new() };
+        let rooms = registered.rooms.lock();
+        let names = rooms.iter().flatten().map(|room| room.name());
+        let names = names.filter(|name| name.space() == Space::Group);
+        let mut names: Vec<String> = names.map(GroupName::to_string).collect();
+        drop(rooms);
+        names.sort_unstable();
+        names
+    }
+
+    /// True if the locks that every publish and join needs can be had before the deadline.
+    ///
+    /// # Blocking
+    /// Until they can be had or the deadline has passed.
+    pub(crate) fn answers_until(&self, deadline: Instant) -> bool {
+        self.connections.try_lock_until(deadline).is_some()
+            && self.rooms.try_lock_until(deadline).is_some()
+            && self.everybody.answers_until(deadline)
     }
 
     pub(crate) fn rooms(&self) -> usize {

@@ -8,6 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -308,6 +309,9 @@ impl Tally {
     }
 
     fn finish(self, run: &Run) {
+        let now = Instant::now();
+        // Members of one relay have numbers that are alike, those of two have not.
+        let key = run.members.first().map_or(0, |member| member.recipient.id());
         for (publication, mut counts) in run.publications.iter().zip(self.each) {
             counts.written += self.all_written;
             counts.gone += self.gone;
@@ -315,6 +319,8 @@ impl Tally {
             let lane = &publication.room.lane;
             lane.count(|counters| &counters.written, counts.written as u64);
             lane.count(|counters| &counters.gone, counts.gone as u64);
+            let time = now.saturating_duration_since(publication.progress.since());
+            lane.totals.latency.observe(key, time);
             publication.progress.finish_relay(counts);
         }
     }

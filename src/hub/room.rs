@@ -12,6 +12,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::conn::overflow::Overflow;
 use crate::conn::recipient::Lane;
@@ -182,6 +183,11 @@ impl Room {
     /// What is stored, the oldest first.
     pub(crate) fn stored(&self) -> Vec<Encoded> {
         self.state.lock().history.valid().map(|(encoded, _)| encoded.clone()).collect()
+    }
+
+    /// True if the room's lock can be had before the deadline.
+    pub(crate) fn answers_until(&self, deadline: Instant) -> bool {
+        self.state.try_lock_until(deadline).is_some()
     }
 
     pub(crate) fn len(&self) -> usize {

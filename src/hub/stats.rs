@@ -57,6 +57,10 @@ pub struct HubStats {
     pub gone: u64,
     /// Members that a group's policy closed with 1013.
     pub disconnected: u64,
+    /// Messages on their way: published, and not yet with every member's relay.
+    pub on_the_way: usize,
+    /// What they take, in bytes.
+    pub on_the_way_bytes: usize,
 }
 
 fn read(counter: &AtomicU64) -> u64 {
@@ -79,7 +83,12 @@ impl GroupStats {
 }
 
 impl HubStats {
-    pub(crate) fn new(connections: usize, groups: usize, counters: &Counters) -> Self {
+    pub(crate) fn new(
+        connections: usize,
+        groups: usize,
+        counters: &Counters,
+        (on_the_way, on_the_way_bytes): (usize, usize),
+    ) -> Self {
         let sums = GroupStats::new(0, counters);
         Self {
             connections,
@@ -91,6 +100,8 @@ impl HubStats {
             abandoned: sums.abandoned,
             gone: sums.gone,
             disconnected: sums.disconnected,
+            on_the_way,
+            on_the_way_bytes,
         }
     }
 }

@@ -6,6 +6,7 @@ mod cgroup;
 pub(crate) mod client;
 pub(crate) mod listener;
 pub(crate) mod poll;
+pub(crate) mod process;
 pub(crate) mod proxy_protocol;
 pub(crate) mod stream;
 pub(crate) mod thread;

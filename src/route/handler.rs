@@ -2,6 +2,7 @@
 
 use std::any::Any;
 
+use crate::conn::story::words;
 use crate::error::{Error, Result};
 use crate::http::Response;
 use crate::route::request::Request;
@@ -45,10 +46,10 @@ where
 }
 
 /// Code and reason of the close frame for a client whose handler failed or panicked.
-pub(crate) const FAILED: (u16, &str) = (close_code::INTERNAL, "internal error");
+pub(crate) const FAILED: (u16, &str) = (close_code::INTERNAL, words::HANDLER_FAILED);
 
 /// Code and reason of the close frame for a client that took too little of what was sent.
-pub(crate) const TOO_SLOW: (u16, &str) = (close_code::TRY_AGAIN, "client too slow");
+pub(crate) const TOO_SLOW: (u16, &str) = (close_code::TRY_AGAIN, words::SLOW_CLIENT);
 
 /// True for the error of a send that a handler passed on because its client was too slow.
 pub(crate) fn is_too_slow(error: &Error) -> bool {

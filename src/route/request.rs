@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::config::Config;
 use crate::conn::{RefusalReason, WebSocket};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::forwarded::{Forwarded, Scheme};
@@ -15,7 +16,9 @@ use crate::http::refusal::Refusal;
 use crate::http::request::RequestHead;
 use crate::http::{Headers, Method, Response, Templates};
 use crate::hub::Hub;
+use crate::route::hosts::Hosts;
 use crate::route::pattern::Params;
+use crate::route::probe::Sighted;
 use crate::route::proxies::Proxies;
 use crate::route::users::{UserSeat, Users};
 use crate::sync::Mutex;
@@ -58,17 +61,19 @@ pub struct Request {
     surroundings: Arc<Surroundings>,
 }
 
-/// What of its server a request can reach.
+/// What of its server a request can reach, and the rules that hold for it: a reload makes a new one
+/// for the requests to come, see `server::reload`.
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     pub(crate) templates: Templates,
     pub(crate) hub: Hub,
     pub(crate) origins: Origins,
-    /// Longest message of a WebSocket client.
-    pub(crate) max_message_bytes: usize,
+    pub(crate) hosts: Hosts,
+    pub(crate) config: Arc<Config>,
     pub(crate) proxies: Proxies,
     pub(crate) users: Arc<Users>,
-    pub(crate) max_websockets_per_user: Option<usize>,
+    /// The server itself, for those who ask how it is.
+    pub(crate) sighted: Sighted,
 }
 
 impl Request {
@@ -92,6 +97,10 @@ impl Request {
 
     pub(crate) fn head(&self) -> &RequestHead {
         &self.head
+    }
+
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
     }
 
     pub(crate) fn set_params(&mut self, params: Params) {
@@ -230,7 +239,7 @@ impl Request {
     /// # let _ = landline::require_websocket(inbox);
     /// ```
     pub fn count_user(&self, name: &str) -> Result<()> {
-        let limit = self.surroundings.max_websockets_per_user;
+        let limit = self.surroundings.config.max_websockets_per_user();
         let (Some(ws), Some(limit)) = (&self.websocket, limit) else { return Ok(()) };
         let mut seat = self.user_seat.lock();
         if seat.as_ref().is_some_and(|seat| seat.name() == name) {
@@ -318,7 +327,12 @@ impl Request {
 
     /// Longest message that the server takes, in bytes.
     pub(crate) fn max_message_bytes(&self) -> usize {
-        self.surroundings.max_message_bytes
+        self.surroundings.config.message_bytes()
+    }
+
+    /// The server itself.
+    pub(super) fn sighted(&self) -> &Sighted {
+        &self.surroundings.sighted
     }
 
     /// True if a web page sends this that is of the same host or on the server's list of origins.

@@ -1,6 +1,7 @@
 //! From a path to its handler.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::refusal::Refusal;
@@ -17,6 +18,8 @@ pub(crate) struct Router {
 /// One route.
 pub(crate) struct Route {
     pattern: Pattern,
+    /// The pattern as it was written.
+    name: Arc<str>,
     handler: Box<dyn Handler>,
 }
 
@@ -34,7 +37,7 @@ impl Router {
             );
             return Err(Error::new(ErrorKind::Config, text));
         }
-        self.routes.push(Route { pattern, handler });
+        self.routes.push(Route { pattern, name: source.into(), handler });
         Ok(())
     }
 
@@ -57,6 +60,11 @@ impl Router {
 }
 
 impl Route {
+    /// The pattern, as it was written.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
     pub(crate) fn handler(&self) -> &dyn Handler {
         &*self.handler
     }

@@ -71,13 +71,14 @@ fn admit(app: &Arc<App>, stream: Stream, door: Door, alive: &Alive) {
         app.shared.refusals.count(RefusalReason::Stopping);
         return refuse(app, stream);
     }
-    let is_trusted = app.surroundings.proxies.is_trusted(peer);
-    if door.expects_proxy && !is_trusted {
+    let surroundings = app.surroundings();
+    let proxies = &surroundings.proxies;
+    if door.expects_proxy && !proxies.is_trusted(peer) {
         app.note_refusal(RefusalReason::NoProxy, peer);
         return;
     }
     // Behind a proxy it is somebody else who counts, and who that is will be known later.
-    let client = (!door.expects_proxy && !app.surroundings.proxies.trusts(peer)).then_some(peer);
+    let client = (!door.expects_proxy && !proxies.trusts(peer)).then_some(peer);
     let id = Stats::next_id();
     let place = match app.stats.admit(id, &stream, client, || app.shared.clock.now()) {
         Ok(place) => place,
@@ -98,7 +99,7 @@ fn admit(app: &Arc<App>, stream: Stream, door: Door, alive: &Alive) {
     let spares = Arc::clone(&app.spares);
     let spawned = thread::Builder::new()
         .name("conn".into())
-        .stack_size(app.shared.config.stack_bytes())
+        .stack_size(app.shared.config().stack_bytes())
         .spawn(move || serve_all(arrival, &spares));
     if let Err(error) = spawned {
         app.complaints.say(|| format!("cannot start a thread: {error}; answering 503"));

@@ -3,7 +3,8 @@
 //!
 //! Paths stand in the log as they were sent, which is visible ASCII only; queries do not stand
 //! there at all, because that is where people put tokens. What a peer wrote as a close reason is
-//! escaped.
+//! escaped. Each line has its parts as key-value pairs of the `log` crate too, for logs that are
+//! read by programs: `docs/METRICS.md` lists them.
 
 use std::borrow::Cow;
 use std::time::Instant;
@@ -11,6 +12,7 @@ use std::time::Instant;
 use crate::conn::connection::Connection;
 use crate::conn::socket::Summary;
 use crate::http::request::RequestHead;
+use crate::ws::{Closed, close_code};
 
 const TARGET: &str = "landline::access";
 
@@ -21,37 +23,61 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Notes when a request has come, or nothing if nobody reads the access log.
-    pub(crate) fn start() -> Option<Self> {
-        log::log_enabled!(target: TARGET, log::Level::Info)
-            .then(|| Self { started: Instant::now() })
+    /// Notes when a request came, or nothing if nobody reads the access log.
+    pub(crate) fn start(started: Instant) -> Option<Self> {
+        log::log_enabled!(target: TARGET, log::Level::Info).then_some(Self { started })
     }
 
     /// Writes the line of an answered request.
     pub(crate) fn answered(&self, conn: &Connection, head: &RequestHead, status: u16) {
+        let (peer, path) = (conn.peer(), path_of(head));
+        let millis = self.started.elapsed().as_secs_f64() * 1000.0;
         log::info!(
             target: TARGET,
-            "conn-{} {} \"{} {}\" {status} {:.1}ms",
+            event = "request",
+            conn = conn.id(),
+            peer:% = peer,
+            method:% = head.method(),
+            path = &*path,
+            status = status,
+            seconds = millis / 1000.0;
+            "conn-{} {peer} \"{} {path}\" {status} {millis:.1}ms",
             conn.id(),
-            conn.peer(),
             head.method(),
-            path_of(head),
-            self.started.elapsed().as_secs_f64() * 1000.0
         );
     }
 
     /// Writes the line of a WebSocket that is over.
     pub(crate) fn websocket_over(&self, conn: &Connection, head: &RequestHead, summary: &Summary) {
-        let end = summary.closed.as_ref().map_or("gone".to_owned(), ToString::to_string);
+        let (peer, path) = (conn.peer(), path_of(head));
+        let (traffic, closed) = (&summary.traffic, summary.closed.as_ref());
+        let end = closed.map_or("gone".to_owned(), ToString::to_string);
+        let user = summary.user.as_deref().unwrap_or("");
+        let named = if user.is_empty() { String::new() } else { format!(" {user:?}") };
+        let seconds = self.started.elapsed().as_secs_f64();
         log::info!(
             target: TARGET,
-            "conn-{} {} \"WebSocket {}\" {end}, {} in, {} out, {:.1}s",
+            event = "websocket",
+            conn = conn.id(),
+            peer:% = peer,
+            user = user,
+            path = &*path,
+            route = &*summary.route,
+            seconds = seconds,
+            received = traffic.messages_received,
+            sent = summary.sent,
+            bytes_received = traffic.bytes_received,
+            bytes_sent = traffic.bytes_sent,
+            code = closed.map_or(close_code::LOST, Closed::code),
+            reason = closed.map_or("", Closed::reason),
+            by = closed.map_or("nobody", |closed| closed.by().name()),
+            clean = closed.is_some_and(Closed::is_clean);
+            "conn-{} {peer}{named} \"WebSocket {path}\" {end}, {} in, {} out, {} and {} bytes, {seconds:.1}s",
             conn.id(),
-            conn.peer(),
-            path_of(head),
-            summary.received,
+            traffic.messages_received,
             summary.sent,
-            self.started.elapsed().as_secs_f64()
+            traffic.bytes_received,
+            traffic.bytes_sent,
         );
     }
 }

@@ -6,24 +6,25 @@ use std::sync::Arc;
 use crate::conn::RefusalReason;
 use crate::conn::connection::Shared;
 use crate::conn::keeper::Keeper;
-use crate::route::hosts::Hosts;
 use crate::route::request::Surroundings;
 use crate::route::router::Router;
 use crate::server::complaints::Complaints;
+use crate::server::counts::HttpCounts;
 use crate::server::serve::Arrival;
 use crate::server::spare::SpareThreads;
 use crate::server::stats::Stats;
+use crate::sync::Mutex;
 
 /// The application and the machinery around it, shared by all threads of a server.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) router: Router,
-    pub(crate) hosts: Hosts,
-    /// What requests can reach.
-    pub(crate) surroundings: Arc<Surroundings>,
+    /// What requests can reach; a reload puts another one here.
+    pub(crate) surroundings: Mutex<Arc<Surroundings>>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) keeper: Keeper,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) counts: HttpCounts,
     pub(crate) spares: Arc<SpareThreads<Box<Arrival>>>,
     /// Of clients that are turned away.
     pub(crate) complaints: Complaints,
@@ -43,5 +44,10 @@ impl App {
             other => format!("{peer} is turned away: {}", other.as_str()),
         };
         self.complaints.say(|| format!("{}; refused", why()));
+    }
+
+    /// What the next request can reach.
+    pub(crate) fn surroundings(&self) -> Arc<Surroundings> {
+        Arc::clone(&self.surroundings.lock())
     }
 }

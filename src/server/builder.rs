@@ -14,14 +14,17 @@ use crate::hub::Hub;
 use crate::net::ceiling::HostCeiling;
 use crate::route::Handler;
 use crate::route::hosts::Hosts;
+use crate::route::probe::{Sight, Sighted};
 use crate::route::proxies::Proxies;
 use crate::route::request::Surroundings;
 use crate::route::router::Router;
 use crate::server::app::App;
 use crate::server::complaints::Complaints;
+use crate::server::counts::HttpCounts;
 use crate::server::run::Server;
 use crate::server::spare::SpareThreads;
 use crate::server::stats::Stats;
+use crate::sync::Mutex;
 use crate::ws::Origins;
 
 /// Collects routes and settings; made by [`Server::builder`], ended by [`bind`](Self::bind), the
@@ -154,33 +157,37 @@ impl Builder {
         let stats = Arc::new(Stats::new(limit, &self.config));
         let failed =
             |error| Error::new(ErrorKind::Io, "cannot start the keeper").with_source(error);
+        let config = Arc::new(self.config);
         let groups = Arc::downgrade(&self.hub.core) as Weak<dyn Groups>;
         let surroundings = Surroundings {
             templates: self.templates,
             hub: self.hub,
             origins: self.origins,
-            max_message_bytes: self.config.message_bytes(),
+            hosts: self.hosts,
+            config: Arc::clone(&config),
             proxies: self.proxies,
             users: Arc::default(),
-            max_websockets_per_user: self.config.max_websockets_per_user(),
+            sighted: Sighted::default(),
         };
-        let shared = Arc::new(Shared::new(self.config, groups).map_err(failed)?);
+        let shared = Arc::new(Shared::new(config, groups).map_err(failed)?);
         let app = App {
             router,
-            hosts: self.hosts,
-            surroundings: Arc::new(surroundings),
+            surroundings: Mutex::new(Arc::new(surroundings)),
             keeper: Keeper::start(Arc::clone(&shared)).map_err(failed)?,
             shared,
             stats,
+            counts: HttpCounts::default(),
             spares: Arc::new(SpareThreads::new()),
             complaints: Complaints::default(),
         };
-        Server::new(Arc::new(app)).bind(address)
+        let app = Arc::new(app);
+        app.surroundings().sighted.set(Arc::downgrade(&app) as Weak<dyn Sight>);
+        Server::new(app).bind(address)
     }
 }
 
 /// Most connections to admit: the wish, as far as the process survives it, or what fits.
-fn admitted(wish: Option<usize>) -> usize {
+pub(super) fn admitted(wish: Option<usize>) -> usize {
     let ceiling = HostCeiling::now();
     let Some(wish) = wish else { return ceiling.connections() };
     if let Some(lowest) = ceiling.lowest().filter(|lowest| wish > lowest.connections()) {

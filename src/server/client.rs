@@ -40,7 +40,7 @@ pub(crate) fn receive_proxy_header(
     stream: &Stream,
     place: &mut Place,
 ) -> Result<(), Unknown> {
-    let deadline = Deadline::after(app.shared.config.head_timeout());
+    let deadline = Deadline::after(conn.config.head_timeout());
     let client = match proxy_protocol::receive(stream, deadline) {
         Ok(Origin::Client(client)) => client,
         // A health check of the proxy's own: nobody to count it for.

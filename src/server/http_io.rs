@@ -99,7 +99,7 @@ impl HttpIo {
     // Apart from the parsing, so that the stack holds only one of them at a time.
     #[inline(never)]
     fn await_whole_head(&self, buffer: &mut Vec<u8>, idle: Idle) -> Result<Found, NoHead> {
-        let config = &self.conn.shared.config;
+        let config = &self.conn.config;
         let mut parser = HeadParser::default();
         // The time of the first head begins with the connection.
         let mut deadline = match idle {
@@ -153,7 +153,7 @@ impl HttpIo {
     /// # Errors
     /// 413: the announced length is over the limit.
     pub(crate) fn expect_body(&self, head: &RequestHead) -> Result<(), Refusal> {
-        let decoder = BodyDecoder::new(head.framing(), &self.conn.shared.config)?;
+        let decoder = BodyDecoder::new(head.framing(), &self.conn.config)?;
         let mut inbound = self.inbound.lock();
         let awaits_continue = head.expects_continue();
         inbound.body = (!decoder.is_done()).then(|| Box::new(Body { decoder, awaits_continue }));
@@ -220,7 +220,7 @@ impl HttpIo {
     pub(crate) fn close_gently(&self) {
         self.stream.shutdown_write();
         // What a slow reader has not taken yet is left to the kernel.
-        self.stream.limit_unread(self.conn.shared.config.send_timeout());
+        self.stream.limit_unread(self.conn.config.send_timeout());
         let deadline = Deadline::after(LINGER);
         let mut scrap = Vec::with_capacity(READ_BYTES);
         while !deadline.is_past() && self.receive(&mut scrap, deadline).is_ok() {
@@ -262,7 +262,7 @@ impl HttpIo {
             if rest.is_empty() {
                 continue;
             }
-            self.cut_after(self.conn.shared.config.send_timeout());
+            self.cut_after(self.conn.config.send_timeout());
             while !rest.is_empty() {
                 let sent = self.stream.send(rest, Blocking::Wait)?;
                 rest = &rest[sent..];
@@ -297,7 +297,7 @@ impl Source for HttpIo {
         let mut bytes = Vec::new();
         let Some(waiting) = body else { return Ok(bytes) };
         let cut_off = || Refusal::bad_request("The request body was cut off.");
-        let deadline = Deadline::after(self.conn.shared.config.body_timeout());
+        let deadline = Deadline::after(self.conn.config.body_timeout());
         if waiting.awaits_continue && buffer.is_empty() {
             self.send_all(CONTINUE).map_err(|_| cut_off())?;
         }

@@ -7,13 +7,18 @@ mod arrivals;
 pub(crate) mod builder;
 mod client;
 mod complaints;
+pub(crate) mod counts;
 pub(crate) mod http_io;
+pub(crate) mod metrics;
 mod network;
+mod reload;
 pub(crate) mod run;
+mod seeing;
 pub(crate) mod serve;
 mod silent;
 mod spare;
 pub(crate) mod stats;
 
 pub use builder::Builder;
+pub use metrics::{CloseFigures, Metrics, RouteFigures};
 pub use run::{Handle, Server};

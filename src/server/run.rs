@@ -56,10 +56,10 @@ pub struct Server {
     handle: Handle,
 }
 
-/// Stops a server from any thread; cheap to clone.
+/// Stops a server from any thread, or changes its settings; cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    app: Arc<App>,
+    pub(super) app: Arc<App>,
     orders: Sender<Order>,
 }
 
@@ -94,7 +94,7 @@ impl Server {
         };
         self.last_bound = self.listeners.len();
         for address in address.to_socket_addrs().map_err(wrong)? {
-            let backlog = self.app.shared.config.listen_backlog();
+            let backlog = self.app.shared.config().listen_backlog();
             let listener = Listener::bind(address, backlog).map_err(|error| {
                 let text = format!("cannot listen on {address}");
                 Error::new(ErrorKind::Bind, text).with_source(error)
@@ -192,7 +192,7 @@ impl Server {
     /// Serves on while a load balancer learns that it should send nobody any more; the order as it
     /// stands then.
     fn delay(&self, order: Order) -> Order {
-        let delay = self.app.shared.config.drain_delay();
+        let delay = self.app.shared.config().drain_delay();
         if order != Order::Drain || delay.is_zero() {
             return order;
         }
@@ -214,8 +214,8 @@ impl Server {
         app.spares.dismiss();
         self.listeners.iter().for_each(|listener| listener.close());
         if order == Order::Drain {
-            let (spread, grace) =
-                (app.shared.config.drain_time(), app.shared.config.shutdown_grace());
+            let config = app.shared.config();
+            let (spread, grace) = (config.drain_time(), config.shutdown_grace());
             let open = app.stats.open();
             if spread.is_zero() {
                 log::info!("stopping: {open} connections get {grace:?} to end");
@@ -302,7 +302,7 @@ impl Handle {
     /// # Blocking
     /// Never.
     pub fn hub(&self) -> Hub {
-        self.app.surroundings.hub.clone()
+        self.app.surroundings().hub.clone()
     }
 
     /// Open connections, HTTP and WebSocket together.

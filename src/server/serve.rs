@@ -3,9 +3,11 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::conn::connection::Connection;
 use crate::conn::record::{Idle, Phase};
+use crate::conn::trace::Mark;
 use crate::conn::{RefusalReason, WebSocket};
 use crate::error::{Error, Result};
 use crate::http::encode::How;
@@ -94,8 +96,10 @@ struct Received {
     request: Request,
     how: How,
     line: Option<Line>,
+    /// When its head was there.
+    since: Instant,
     /// Of a client behind a trusted proxy.
-    _seat: Seat,
+    seat: Seat,
 }
 
 /// The line of the access log that is due, and of what it speaks.
@@ -154,7 +158,7 @@ impl Session {
 
     /// Counts a request for its client, where a trusted proxy says who that is.
     fn admit(&self, received: &mut Received) -> Result<(), Refusal> {
-        received._seat = read_forwarded(&self.arrival.app, &mut received.request)?;
+        received.seat = read_forwarded(&self.arrival.app, &mut received.request)?;
         Ok(())
     }
 
@@ -184,15 +188,20 @@ impl Session {
     #[inline(never)]
     fn received(&self, head: RequestHead, how: How) -> Box<Received> {
         let source = Arc::clone(&self.io) as Arc<dyn Source>;
-        let surroundings = Arc::clone(&self.arrival.app.surroundings);
+        let surroundings = self.arrival.app.surroundings();
+        // With limits that were changed since the connection began, it ends with this answer.
+        let is_current = Arc::ptr_eq(&self.conn.config, &surroundings.config);
+        let how = How { keep_alive: how.keep_alive && is_current, ..how };
         let request = Request::new(head, source, surroundings);
-        Box::new(Received { request, how, line: Line::start(), _seat: None })
+        let since = Instant::now();
+        Box::new(Received { request, how, line: Line::start(since), since, seat: None })
     }
 
     /// Ends what a handler, or a refusal, leaves.
     #[inline(never)]
     fn conclude(&self, received: &Received, outcome: Outcome) -> Next {
-        let Received { request, how, line, .. } = received;
+        let Received { request, how, line, since, .. } = received;
+        let time = since.elapsed();
         let line = line.map(|line| (line, request.head()));
         if let Some(ws) = request.websocket() {
             // A handler that never used its socket and says that the session is over has had one.
@@ -204,12 +213,19 @@ impl Session {
             }
             self.io.put_back(ws.decline().unwrap_or_default());
         }
+        let is_foreign = matches!(&outcome, Outcome::Refused(refusal) if refusal.is_foreign());
         let response = match outcome {
             Outcome::Answer(response) => response,
             Outcome::Refused(refusal) => self.worded(request, refusal),
             Outcome::Failed | Outcome::TooSlow => self.worded(request, Refusal::internal()),
             Outcome::Panicked => self.worded(request, Refusal::internal().and_close()),
         };
+        let status = response.status_code();
+        let counts = &self.arrival.app.counts;
+        counts.answered(self.conn.id(), status, Some(time));
+        if request.websocket().is_some() || (status >= 400 && asks_for_websocket(request)) {
+            counts.refused(status, is_foreign);
+        }
         self.answer(response, *how, line)
     }
 
@@ -226,10 +242,10 @@ impl Session {
     fn prepare(&self, request: &mut Request) -> Result<Option<&Route>, Refusal> {
         let app = &self.arrival.app;
         self.io.expect_body(request.head())?;
-        let is_loopback = self.arrival.door.is_loopback;
-        app.hosts.check(request.head().host(), is_loopback)?;
+        let (hosts, is_loopback) = (&request.surroundings().hosts, self.arrival.door.is_loopback);
+        hosts.check(request.head().host(), is_loopback)?;
         if let Some(host) = request.forwarded_host() {
-            app.hosts.check(host, is_loopback)?;
+            hosts.check(host, is_loopback)?;
         }
         request.head().check_query()?;
         if request.path() == "*" {
@@ -275,9 +291,10 @@ impl Session {
             Handshake::Refused(refusal) => Err(refusal),
             Handshake::Valid(_) if app.stats.is_stopping() => Err(Refusal::unavailable()),
             Handshake::Valid(offer) => {
-                app.surroundings.origins.check(request.head())?;
+                request.surroundings().origins.check(request.head())?;
                 let (conn, stream) = (Arc::clone(&self.conn), Arc::clone(&self.arrival.stream));
                 let early = self.io.take_early();
+                self.conn.begin_story(Arc::clone(route.name()));
                 request.set_websocket(WebSocket::pending(conn, stream, offer, early));
                 Ok(())
             }
@@ -322,6 +339,7 @@ impl Session {
             Outcome::TooSlow => TOO_SLOW,
             Outcome::Failed | Outcome::Panicked => FAILED,
         };
+        self.conn.note(outcome.mark(), 0);
         let summary = ws.finish(code, reason);
         if let Some((line, head)) = line {
             line.websocket_over(&self.conn, head, &summary);
@@ -364,6 +382,7 @@ impl Session {
     #[inline(never)]
     fn refuse_head(&self, refusal: Refusal) -> Next {
         let status = refusal.status();
+        self.arrival.app.counts.answered(self.conn.id(), status, None);
         log::info!(
             target: "landline::access",
             "conn-{} {} refused with {status}: {}",
@@ -376,7 +395,22 @@ impl Session {
     }
 }
 
+/// True for a handshake, be it valid or not.
+fn asks_for_websocket(request: &Request) -> bool {
+    request.header("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+}
+
 impl Outcome {
+    /// What the flight recorder says of it.
+    fn mark(&self) -> Mark {
+        match self {
+            Self::Answer(_) | Self::Refused(_) => Mark::HandlerReturned,
+            Self::TooSlow => Mark::HandlerTooSlow,
+            Self::Failed => Mark::HandlerFailed,
+            Self::Panicked => Mark::HandlerPanicked,
+        }
+    }
+
     fn is_session_over(&self) -> bool {
         matches!(self, Self::Answer(response) if response.is_closed_marker())
     }

@@ -71,6 +71,12 @@ impl Stats {
         self.limits.lock().all
     }
 
+    /// Sets other limits; who is in stays in, and nobody owes anything for what came before.
+    pub(crate) fn reload(&self, limit: usize, config: &Config, now: u64) {
+        *self.limits.lock() = Limits::new(limit, config);
+        *self.arrivals.lock() = Arrivals::new(config, now);
+    }
+
     /// Open connections, HTTP and WebSocket.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)

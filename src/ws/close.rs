@@ -169,6 +169,16 @@ pub enum Side {
     Server,
 }
 
+impl Side {
+    /// The word for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
+}
+
 /// How a connection ended: who ended it, with which code and reason, and whether both sides
 /// said so.
 ///
@@ -215,10 +225,7 @@ impl Closed {
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let by = match self.by {
-            Side::Client => "client",
-            Side::Server => "server",
-        };
+        let by = self.by.name();
         write!(f, "closed by the {by} with {}", self.code)?;
         if !self.reason.is_empty() {
             write!(f, " {:?}", self.reason)?;

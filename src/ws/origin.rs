@@ -73,7 +73,7 @@ impl Origins {
         if is_any || self.knows_page(head) {
             return Ok(());
         }
-        Err(Refusal::forbidden("Pages of this origin may not connect here."))
+        Err(Refusal::foreign("Pages of this origin may not connect here."))
     }
 
     /// True if the request names the page it comes from, and that is of the same host or listed.

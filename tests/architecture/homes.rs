@@ -13,6 +13,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crossbeam_channel", &["hub", "server"]),
     ("env_logger", &["bin"]),
     ("flate2", &["ws::deflate", "bin::landline::bench::deflate"]),
+    ("getrandom", &["bin"]),
     ("hdrhistogram", &["bin::landline::bench"]),
     ("httparse", &["http", "bin::landline::bench"]),
     ("log", &[""]),
@@ -29,8 +30,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("signal_hook", &["bin"]),
     ("simdutf8", &["ws"]),
+    ("strsim", &["bin"]),
     ("subtle", &["route::publish"]),
     ("tiny_http", &["http"]),
+    ("toml", &["bin"]),
     ("tungstenite", &["ws", "bin::landline::bench::handshake"]),
 ];
 

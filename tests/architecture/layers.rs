@@ -12,17 +12,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
     // Every layer may use the locks; only this module knows whose they are.
     ("sync", &[]),
+    // Counts anybody may add to.
+    ("histogram", &[]),
     ("config", &["error"]),
     ("deadline", &["error"]),
     ("http", &["error", "config"]),
     ("ws", &["error", "sync", "config", "http"]),
     ("net", &["error", "config", "deadline"]),
-    ("conn", &["error", "sync", "config", "deadline", "ws", "net"]),
+    ("conn", &["error", "sync", "histogram", "config", "deadline", "ws", "net"]),
     (
         "hub",
         &[
             "error",
             "sync",
+            "histogram",
             "config",
             "deadline",
             "ws",
@@ -36,7 +39,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("route", &["error", "sync", "config", "deadline", "http", "ws", "conn", "hub"]),
     (
         "server",
-        &["error", "sync", "config", "deadline", "http", "ws", "net", "conn", "hub", "route"],
+        &[
+            "error",
+            "sync",
+            "histogram",
+            "config",
+            "deadline",
+            "http",
+            "ws",
+            "net",
+            "conn",
+            "hub",
+            "route",
+        ],
     ),
     // For the tests of applications: a server as they start it, and clients of it.
     ("testing", &["error", "deadline", "http", "ws", "net", "server"]),

@@ -8,7 +8,8 @@ use rustix::process::Signal;
 use crate::harness::{Client, eventually};
 use crate::program::{Directory, Program, binary, landline, run};
 
-const FLAGS: [&str; 22] = [
+const FLAGS: [&str; 25] = [
+    "--config",
     "--host",
     "--port",
     "--ws-max-size",
@@ -30,6 +31,8 @@ const FLAGS: [&str; 22] = [
     "--templates",
     "--log-level",
     "--no-access-log",
+    "--insecure-any-origin",
+    "--insecure-publish-without-key",
     "--version",
 ];
 
@@ -51,7 +54,7 @@ fn help_names_flags_variables_and_exit_codes() {
         assert!(ended.stdout.contains(part), "{part}");
     }
     let serve = run(&["serve", "--help"]);
-    assert!(FLAGS[..20].iter().all(|flag| serve.stdout.contains(flag)), "{}", serve.stdout);
+    assert!(FLAGS[..24].iter().all(|flag| serve.stdout.contains(flag)), "{}", serve.stdout);
 }
 
 #[test]
@@ -115,8 +118,10 @@ fn a_template_directory_that_cannot_be_read_is_code_1() {
         let path = directory.path.join(path);
         let ended = run(&["--templates", path.to_str().unwrap()]);
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-        let sentence =
-            format!("landline: cannot read template directory {}: {why}\n", path.display());
+        let sentence = format!(
+            "landline: cannot read template directory {}: {why}; set by --templates\n",
+            path.display()
+        );
         assert_eq!(ended.stderr, sentence);
     }
 }
@@ -128,7 +133,10 @@ fn a_static_file_that_cannot_be_read_is_code_1() {
     fs::create_dir(&path).unwrap();
     let ended = run(&["--templates", directory.text()]);
     assert_eq!(ended.code, Some(1));
-    assert_eq!(ended.stderr, format!("landline: cannot read {}: Is a directory\n", path.display()));
+    assert_eq!(
+        ended.stderr,
+        format!("landline: cannot read {}: Is a directory; set by --templates\n", path.display())
+    );
 }
 
 #[test]

@@ -58,7 +58,10 @@ fn who_goes_on_is_closed_and_others_are_not_held_up() {
             quiet.expect_echo("in peace");
         }
     };
-    assert_eq!((&reason[..2], &reason[2..]), (&1008u16.to_be_bytes()[..], &b"too many messages"[..]));
+    assert_eq!(
+        (&reason[..2], &reason[2..]),
+        (&1008u16.to_be_bytes()[..], &b"too many messages"[..])
+    );
     let error = told.next().unwrap_err();
     assert_eq!(error.0, landline::ErrorKind::Closed);
     assert!(error.1.contains("sending faster than it may"), "{}", error.1);

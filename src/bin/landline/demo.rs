@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::chat;
-use crate::pages::{ICON, Pages, StaticFile, guarded};
+use crate::pages::{ICON, Pages, guarded};
 
 /// Adds the demo to a server.
 pub(crate) fn routes(builder: Builder, pages: Pages) -> Builder {
@@ -23,11 +23,11 @@ pub(crate) fn routes(builder: Builder, pages: Pages) -> Builder {
         .route("/echo_once", require_websocket(echo_once))
         .route("/echo", get(accept_websocket(echo)));
     builder = chat::routes(builder);
-    for (name, file) in pages.files {
+    for (name, file) in pages.files.routes() {
         if name == ICON {
-            builder = builder.route("/favicon.ico", get(serve(file.clone())));
+            builder = builder.route("/favicon.ico", get(file.clone()));
         }
-        builder = builder.route(format!("/static/{name}"), get(serve(file)));
+        builder = builder.route(format!("/static/{name}"), get(file));
     }
     // Behind every other route below /ws/. Clients listen here; publishing is for the server.
     builder.route("/ws/<facility>/", facility())
@@ -49,10 +49,6 @@ pub(crate) fn page(request: &Request, template: &str, own: Value) -> Result<Resp
     let version = env!("CARGO_PKG_VERSION");
     let values = Values { version, address: request.host(), own };
     Ok(guarded(request.render(template, values)?))
-}
-
-fn serve(file: StaticFile) -> impl Fn(&Request) -> Response + Send + Sync + 'static {
-    move |_| file.response()
 }
 
 /// Sends one message back; returning closes the connection.

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use landline::{Error, ErrorKind};
 
+use crate::said::Stated;
+
 /// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -35,9 +37,9 @@ impl Exit {
         match self {
             Self::Ok => "stopped in good order",
             Self::Config => {
-                "a setting is wrong: an origin, the publish key, the template directory, a template"
+                "a setting is wrong: the settings file, or a value, file or key it names"
             }
-            Self::Usage => "wrong flags",
+            Self::Usage => "wrong flags or environment variables",
             Self::Bind => "cannot listen on an address",
             Self::Io => "the operating system refused something the server needs",
             Self::Forced => "ended by a second signal",
@@ -65,12 +67,22 @@ impl From<Exit> for ExitCode {
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
-    text: String,
+    texts: Vec<String>,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, text: impl Into<String>) -> Self {
-        Self { exit, text: text.into() }
+        Self { exit, texts: vec![text.into()] }
+    }
+
+    /// Several reasons at once.
+    pub(crate) fn many(exit: Exit, texts: Vec<String>) -> Self {
+        Self { exit, texts }
+    }
+
+    /// The reasons, a sentence each.
+    pub(crate) fn texts(&self) -> &[String] {
+        &self.texts
     }
 
     /// A file or call of the operating system that failed.
@@ -78,9 +90,26 @@ impl Failure {
         Self::new(exit, without_number(&format!("{what}: {error}")))
     }
 
+    /// Adds the reasons of another failure; the exit code stays.
+    pub(crate) fn with(mut self, other: Self) -> Self {
+        self.texts.extend(other.texts);
+        self
+    }
+
+    /// Adds to the last reason where a setting was said, if it was.
+    pub(crate) fn set_by(mut self, stated: &Stated, key: &str) -> Self {
+        if let (Some(text), true) = (self.texts.last_mut(), stated.layer.has(key)) {
+            text.push_str("; set by ");
+            text.push_str(&stated.place(key));
+        }
+        self
+    }
+
     /// Says it on standard error and returns the code to exit with.
     pub(crate) fn report(&self) -> Exit {
-        say(&format!("landline: {}", self.text));
+        for text in &self.texts {
+            say(&format!("landline: {text}"));
+        }
         self.exit
     }
 }

@@ -8,7 +8,7 @@ use crate::settings::Settings;
 /// Binds every address.
 ///
 /// # Errors
-/// An address that cannot be bound; a publish that would be open to other machines.
+/// An address that cannot be bound; a door that would be open to strangers there.
 pub(crate) fn listen(mut builder: Builder, settings: Settings) -> Result<Server, Failure> {
     if let Some(names) = settings.allowed_hosts {
         builder = builder.allowed_hosts(names);
@@ -21,6 +21,6 @@ pub(crate) fn listen(mut builder: Builder, settings: Settings) -> Result<Server,
     for host in settings.hosts.iter().filter(|host| host.is_public()) {
         log::info!("other machines can reach {host}; the demo echoes and chats for all of them");
     }
-    settings.publishing.check(&server.local_addrs())?;
+    settings.doors.check_bound(&server.local_addrs())?;
     Ok(server)
 }

@@ -4,49 +4,39 @@ mod args;
 mod banner;
 mod bench;
 mod chat;
+mod check;
 mod demo;
+mod doors;
 mod exit;
+mod init;
 mod listen;
 mod logging;
 mod names;
 mod pages;
 mod publish;
+mod ready;
+mod reload;
+mod said;
+mod serve;
 mod settings;
+mod show;
 mod signals;
 mod values;
 
 use std::process::ExitCode;
 
-use landline::Server;
-
 use args::Asked;
-use exit::{Exit, Failure};
-use listen::listen;
-use pages::Pages;
-use settings::Settings;
+use exit::Exit;
 
 fn main() -> ExitCode {
     let end = match args::read() {
-        Ok(Asked::Serve(said)) => Settings::new(*said).map_err(Failure::from).and_then(serve),
+        Ok(Asked::Serve(flags)) => serve::serve(&flags),
+        Ok(Asked::Init(path)) => init::init(&path),
+        Ok(Asked::Check(flags)) => return check::check(&flags).into(),
+        Ok(Asked::Config(flags, form)) => show::show(&flags, form),
         Ok(Asked::Bench(asked)) => return bench::run(*asked),
         Err(exit) => return exit.into(),
     };
     let Err(failure) = end else { return Exit::Ok.into() };
     failure.report().into()
-}
-
-/// Serves until a signal ends it.
-fn serve(settings: Settings) -> Result<(), Failure> {
-    logging::start(settings.log_level, settings.access_log);
-    if let Err(error) = landline::raise_descriptor_limit() {
-        log::warn!("{}", error.chain());
-    }
-    let pages = Pages::load(settings.templates.as_deref())?;
-    let publishing = settings.publishing.clone();
-    let builder = publishing.routes(demo::routes(Server::builder(), pages));
-    let server = listen(builder, settings)?;
-    signals::watch(server.handle())?;
-    log::info!("publishing by HTTP: {}", publishing.words());
-    banner::print(&server, &publishing);
-    Ok(server.run()?)
 }

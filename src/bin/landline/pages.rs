@@ -3,9 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use landline::{Response, Templates};
+use landline::{Request, Response, Templates};
 
 use crate::exit::{Exit, Failure};
 
@@ -42,8 +42,8 @@ const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src '
      base-uri 'none'; object-src 'none'; frame-ancestors 'none'; form-action 'self'";
 
 /// A file that is served as it is.
-#[derive(Clone, Debug)]
-pub(crate) struct StaticFile {
+#[derive(Debug)]
+struct StaticFile {
     content_type: &'static str,
     data: Arc<[u8]>,
 }
@@ -52,8 +52,33 @@ pub(crate) struct StaticFile {
 #[derive(Debug)]
 pub(crate) struct Pages {
     pub(crate) templates: Templates,
-    /// By name.
-    pub(crate) files: Vec<(&'static str, StaticFile)>,
+    pub(crate) files: Files,
+}
+
+/// The files that are served as they are, in the order of [`FILES`]; shared by all clones.
+#[derive(Clone, Debug)]
+pub(crate) struct Files(Arc<Mutex<Arc<[StaticFile]>>>);
+
+impl Files {
+    fn current(&self) -> Arc<[StaticFile]> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes over from others what is served from now on.
+    pub(crate) fn reload(&self, from: &Self) {
+        let files = from.current();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = files;
+    }
+
+    /// Each name with what answers for it.
+    pub(crate) fn routes(
+        &self,
+    ) -> impl Iterator<Item = (&'static str, impl Fn(&Request) -> Response + Clone + use<>)> {
+        FILES.iter().enumerate().map(|(at, (name, _, _))| {
+            let files = self.clone();
+            (*name, move |_: &Request| files.current()[at].response())
+        })
+    }
 }
 
 impl Pages {
@@ -73,9 +98,10 @@ impl Pages {
             templates = templates.with_directory(directory)?;
         }
         let files = FILES.into_iter().map(|(name, content_type, built_in)| {
-            Ok((name, StaticFile::load(directory, name, content_type, built_in)?))
+            StaticFile::load(directory, name, content_type, built_in)
         });
-        Ok(Self { templates, files: files.collect::<Result<_, Failure>>()? })
+        let files = files.collect::<Result<Arc<[StaticFile]>, Failure>>()?;
+        Ok(Self { templates, files: Files(Arc::new(Mutex::new(files))) })
     }
 }
 
@@ -99,7 +125,7 @@ impl StaticFile {
         Ok(Self { content_type, data })
     }
 
-    pub(crate) fn response(&self) -> Response {
+    fn response(&self) -> Response {
         Response::bytes(self.content_type, &*self.data).with_header("Cache-Control", "no-cache")
     }
 }

@@ -1,14 +1,15 @@
 //! Publishing by HTTP: who may, and its routes.
 //!
 //! Open to the programs of this machine while the server listens on loopback addresses only; as
-//! soon as other machines can reach it, or a key is given, who publishes needs the key.
+//! soon as other machines can reach it, or a key is given, who publishes needs the key, unless it is
+//! said aloud that nobody does (see `doors`).
 
-use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use landline::{Builder, PublishApi, Result};
 
-use crate::exit::{Exit, Failure};
-use crate::values::{Host, Secret};
+use crate::doors::others_are_meant;
+use crate::said::Said;
 
 /// The flag, and the variable beside it.
 const HOW: &str = "start the server with --publish-key (or LANDLINE_PUBLISH_KEY)";
@@ -19,12 +20,14 @@ enum Who {
     ThisMachine,
     WithTheKey,
     Nobody,
+    Everybody,
 }
 
 /// The guarded routes.
 #[derive(Clone, Debug)]
 pub(crate) struct Publishing {
-    who: Who,
+    /// Shared by all clones, as the access of the API is.
+    who: Arc<Mutex<Who>>,
     api: PublishApi,
 }
 
@@ -33,18 +36,30 @@ impl Publishing {
     ///
     /// # Errors
     /// `Config`: the key is too short, or cannot stand in a header.
-    pub(crate) fn new(key: Option<&Secret>, hosts: &[Host]) -> Result<Self> {
-        let (who, api) = match key {
+    pub(crate) fn new(said: &Said) -> Result<Self> {
+        let (who, api) = match &said.access.publish_key {
             Some(key) => (Who::WithTheKey, PublishApi::with_key(key.text())?),
-            None if hosts.iter().any(Host::is_public) => {
-                let reason = format!(
-                    "Other machines can reach this server, so publishing needs a key: {HOW}."
-                );
+            None if said.insecure.insecure_publish_without_key == Some(true) => {
+                (Who::Everybody, PublishApi::open())
+            }
+            None if others_are_meant(said) => {
+                let reason =
+                    format!("Others can reach this server, so publishing needs a key: {HOW}.");
                 (Who::Nobody, PublishApi::closed(reason))
             }
             None => (Who::ThisMachine, PublishApi::open()),
         };
-        Ok(Self { who, api })
+        Ok(Self { who: Arc::new(Mutex::new(who)), api })
+    }
+
+    /// Takes over from another one who may publish, for the requests to come.
+    pub(crate) fn reload(&self, from: &Self) {
+        *self.who.lock().unwrap_or_else(PoisonError::into_inner) = from.who();
+        self.api.reload_access(&from.api);
+    }
+
+    fn who(&self) -> Who {
+        *self.who.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds the routes.
@@ -54,29 +69,11 @@ impl Publishing {
 
     /// Who may publish, in words for log and banner.
     pub(crate) fn words(&self) -> &'static str {
-        match self.who {
+        match self.who() {
             Who::ThisMachine => "open to programs of this machine",
             Who::WithTheKey => "with the key",
             Who::Nobody => "closed, since other machines can reach it; open it with --publish-key",
-        }
-    }
-
-    /// Makes sure that what is open to this machine is not open to others: a name may stand for
-    /// any address.
-    ///
-    /// # Errors
-    /// An address that is not of loopback, while publishing is open.
-    pub(crate) fn check(&self, addresses: &[SocketAddr]) -> Result<(), Failure> {
-        let public = addresses.iter().find(|address| !address.ip().is_loopback());
-        match public {
-            Some(address) if self.who == Who::ThisMachine => {
-                let text = format!(
-                    "other machines can reach {address}, so publishing needs a key: {HOW}, or \
-                     listen on 127.0.0.1"
-                );
-                Err(Failure::new(Exit::Config, text))
-            }
-            _ => Ok(()),
+            Who::Everybody => "OPEN TO EVERYBODY, as --insecure-publish-without-key says",
         }
     }
 }
@@ -84,32 +81,39 @@ impl Publishing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::{host, secret};
+    use crate::said::{Layer, Source};
 
-    fn who(key: Option<&str>, hosts: &[&str]) -> Who {
-        let key = key.map(|key| secret(key).unwrap());
-        let hosts: Vec<Host> = hosts.iter().map(|text| host(text).unwrap()).collect();
-        Publishing::new(key.as_ref(), &hosts).unwrap().who
+    fn publishing(said: &[(&'static str, &str)]) -> Publishing {
+        let mut layer = Layer::default();
+        for (key, text) in said {
+            let texts = text.split(',').map(str::to_owned).collect();
+            layer.say(key, texts, Source::Flag);
+        }
+        Publishing::new(&Said::read(&layer).unwrap()).unwrap()
     }
+
+    const KEY: (&str, &str) = ("publish_key", "0123456789abcdef");
 
     #[test]
     fn it_is_open_on_loopback_alone() {
-        assert_eq!(who(None, &["127.0.0.1", "::1", "localhost"]), Who::ThisMachine);
-        for public in ["0.0.0.0", "::", "192.0.2.1", "a.example"] {
-            assert_eq!(who(None, &["127.0.0.1", public]), Who::Nobody, "{public}");
+        let who = |said: &[(&'static str, &str)]| publishing(said).who();
+        assert_eq!(who(&[]), Who::ThisMachine);
+        assert_eq!(who(&[("host", "127.0.0.1,::1,localhost")]), Who::ThisMachine);
+        for public in ["0.0.0.0", "::", "192.0.2.1", "a.example", "127.0.0.1,::"] {
+            assert_eq!(who(&[("host", public)]), Who::Nobody, "{public}");
+            assert_eq!(who(&[("host", public), KEY]), Who::WithTheKey);
+            let aloud = ("insecure_publish_without_key", "true");
+            assert_eq!(who(&[("host", public), aloud]), Who::Everybody);
         }
-        let key = Some("0123456789abcdef");
-        assert_eq!(who(key, &["127.0.0.1"]), Who::WithTheKey);
-        assert_eq!(who(key, &["0.0.0.0"]), Who::WithTheKey);
+        assert_eq!(who(&[("allowed_host", "a.example")]), Who::Nobody, "a proxy is in front");
+        assert_eq!(who(&[KEY]), Who::WithTheKey);
     }
 
     #[test]
-    fn what_is_open_is_not_open_to_others() {
-        let open = Publishing::new(None, &[host("localhost").unwrap()]).unwrap();
-        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
-        assert!(open.check(&[address("127.0.0.1:80"), address("[::1]:80")]).is_ok());
-        assert!(open.check(&[address("127.0.0.1:80"), address("192.0.2.1:80")]).is_err());
-        let closed = Publishing::new(None, &[host("0.0.0.0").unwrap()]).unwrap();
-        assert!(closed.check(&[address("0.0.0.0:80")]).is_ok());
+    fn a_reload_reaches_every_clone() {
+        let first = publishing(&[]);
+        let clone = first.clone();
+        first.reload(&publishing(&[KEY]));
+        assert_eq!(clone.who(), Who::WithTheKey);
     }
 }

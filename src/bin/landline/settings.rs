@@ -1,27 +1,26 @@
-//! The settings of a run: each from the first layer that names it, else the default.
+//! The settings of a run: what was said, and the defaults for the rest.
 //!
-//! The order is flag, environment variable, default. The first two arrive as one [`ServeArgs`],
-//! because the parser of the command line reads both; a config file is to become another value of
-//! that type, which gives what the first leaves out. Limits and times have their defaults in
-//! [`landline::Config`], the others here.
+//! Limits and times have their defaults in [`landline::Config`], the others here. How settings are
+//! declared and said: see `said`.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use landline::{Config, Deflate, Origins, Result};
+use landline::{Config, Deflate, Error, Origins};
 use log::LevelFilter;
 
-use crate::args::{LogLevel, ServeArgs};
+use crate::doors::Doors;
+use crate::exit::Failure;
 use crate::publish::Publishing;
-use crate::values::Host;
+use crate::said::{Said, Stated, WebSocket};
+use crate::values::{Host, LogLevel};
 
-const HOST: Host = Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
-const PORT: u16 = 8000;
-const LOG_LEVEL: LogLevel = LogLevel::Info;
+pub(crate) const HOST: Host = Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
+pub(crate) const PORT: u16 = 8000;
+pub(crate) const LOG_LEVEL: LogLevel = LogLevel::Info;
 
 /// The word for every origin.
-const ANY: &str = "any";
+pub(crate) const ANY: &str = "any";
 
 /// Everything the binary needs to know before it starts.
 #[derive(Debug)]
@@ -33,7 +32,7 @@ pub(crate) struct Settings {
     /// `None` leaves the library's rule: loopback names on a loopback address, else every name.
     pub(crate) allowed_hosts: Option<Vec<String>>,
     pub(crate) publishing: Publishing,
-    pub(crate) templates: Option<PathBuf>,
+    pub(crate) doors: Doors,
     pub(crate) log_level: LevelFilter,
     pub(crate) access_log: bool,
 }
@@ -42,69 +41,49 @@ impl Settings {
     /// Fills in what was not said.
     ///
     /// # Errors
-    /// `Config`: a value that only the library can judge, an origin or the publish key, is wrong.
-    pub(crate) fn new(said: ServeArgs) -> Result<Self> {
+    /// A value that only the library can judge, an origin or the publish key, is wrong; the text
+    /// says where it stands. A door is open to strangers.
+    pub(crate) fn new(stated: &Stated) -> Result<Self, Failure> {
+        let said = stated.said.clone();
+        // What is wrong, and where it was said.
+        let blame = |key| move |error: Error| Failure::from(error).set_by(stated, key);
         let config = config(&said);
-        let hosts = if said.host.is_empty() { vec![HOST] } else { said.host };
+        let publishing = Publishing::new(&said).map_err(blame("publish_key"))?;
+        let doors = Doors::of(&said);
+        doors.check_said(&said)?;
+        let hosts = said.listening.host.filter(|hosts| !hosts.is_empty());
+        let hosts = hosts.unwrap_or_else(|| vec![HOST]);
         Ok(Self {
             config,
-            origins: origins(&said.origin)?,
-            publishing: Publishing::new(said.publish_key.as_ref(), &hosts)?,
+            origins: origins(&said.access.origin.unwrap_or_default()).map_err(blame("origin"))?,
+            publishing,
+            doors,
             hosts,
-            port: said.port.unwrap_or(PORT),
-            allowed_hosts: (!said.allowed_host.is_empty()).then_some(said.allowed_host),
-            templates: said.templates,
-            log_level: said.log_level.unwrap_or(LOG_LEVEL).filter(),
-            access_log: !said.no_access_log,
+            port: said.listening.port.unwrap_or(PORT),
+            allowed_hosts: said.access.allowed_host.filter(|names| !names.is_empty()),
+            log_level: said.log.log_level.unwrap_or(LOG_LEVEL).filter(),
+            access_log: !said.log.no_access_log.unwrap_or(false),
         })
     }
 }
 
-/// The default of a setting in words for the help; `None` for those that are off or unset.
-pub(crate) fn default_text(id: &str) -> Option<String> {
-    let config = Config::default();
-    let seconds = |time: Duration| time.as_secs_f64().to_string();
-    let seconds_or_off = |time: Option<Duration>| time.map_or("0".into(), seconds);
-    Some(match id {
-        "host" => HOST.to_string(),
-        "port" => PORT.to_string(),
-        "ws_max_size" => config.message_bytes().to_string(),
-        "held_bytes" => config.held_bytes().to_string(),
-        "ws_ping_interval" => seconds_or_off(config.ping_interval()),
-        "ws_ping_timeout" => seconds_or_off(config.ping_timeout()),
-        "ws_per_message_deflate" => config.compression().is_some().to_string(),
-        "ws_deflate_level" => Deflate::new().level().to_string(),
-        "ws_deflate_threshold" => Deflate::new().threshold_bytes().to_string(),
-        "origin" => "the server's own pages only".into(),
-        "publish_key" => "none: open on loopback addresses, closed on others".into(),
-        "allowed_host" => "any, but on loopback addresses only its own names".into(),
-        "limit_concurrency" => "what this host can hold".into(),
-        "limit_per_address" => "no limit, as is right behind a proxy".into(),
-        "max_body_size" => config.body_bytes().to_string(),
-        "timeout_keep_alive" => seconds(config.keep_alive()),
-        "timeout_send" => seconds(config.send_timeout()),
-        "timeout_graceful_shutdown" => seconds(config.shutdown_grace()),
-        "log_level" => format!("{LOG_LEVEL:?}").to_lowercase(),
-        _ => return None,
-    })
-}
-
-fn config(said: &ServeArgs) -> Config {
+fn config(said: &Said) -> Config {
     let default = Config::default();
+    let (websocket, limits) = (&said.websocket, &said.limits);
     let zero_is_off = |said: Option<Duration>, default: Option<Duration>| match said {
         Some(time) => (!time.is_zero()).then_some(time),
         None => default,
     };
-    let interval = zero_is_off(said.ws_ping_interval, default.ping_interval());
-    let timeout = zero_is_off(said.ws_ping_timeout, default.ping_timeout());
-    let message_bytes = said.ws_max_size.unwrap_or(default.message_bytes());
-    let held_bytes = said.held_bytes.unwrap_or(default.held_bytes());
-    let body_bytes = said.max_body_size.unwrap_or(default.body_bytes());
-    let keep_alive = said.timeout_keep_alive.unwrap_or(default.keep_alive());
-    let send_timeout = said.timeout_send.unwrap_or(default.send_timeout());
-    let grace = said.timeout_graceful_shutdown.unwrap_or(default.shutdown_grace());
+    let interval = zero_is_off(websocket.ws_ping_interval, default.ping_interval());
+    let timeout = zero_is_off(websocket.ws_ping_timeout, default.ping_timeout());
+    let message_bytes = websocket.ws_max_size.unwrap_or(default.message_bytes());
+    let held_bytes = websocket.held_bytes.unwrap_or(default.held_bytes());
+    let body_bytes = limits.max_body_size.unwrap_or(default.body_bytes());
+    let keep_alive = limits.timeout_keep_alive.unwrap_or(default.keep_alive());
+    let send_timeout = limits.timeout_send.unwrap_or(default.send_timeout());
+    let grace = limits.timeout_graceful_shutdown.unwrap_or(default.shutdown_grace());
     default
-        .with_compression(compression(said))
+        .with_compression(compression(&said.websocket))
         .with_ping_interval(interval)
         .with_ping_timeout(timeout)
         .with_message_bytes(message_bytes)
@@ -113,11 +92,11 @@ fn config(said: &ServeArgs) -> Config {
         .with_keep_alive(keep_alive)
         .with_send_timeout(send_timeout)
         .with_shutdown_grace(grace)
-        .with_max_connections(said.limit_concurrency)
-        .with_max_connections_per_address(said.limit_per_address)
+        .with_max_connections(limits.limit_concurrency)
+        .with_max_connections_per_address(limits.limit_per_address)
 }
 
-fn compression(said: &ServeArgs) -> Option<Deflate> {
+fn compression(said: &WebSocket) -> Option<Deflate> {
     let default = Config::default().compression();
     let is_on = said.ws_per_message_deflate.unwrap_or(default.is_some());
     let deflate = default.unwrap_or_default();
@@ -126,7 +105,7 @@ fn compression(said: &ServeArgs) -> Option<Deflate> {
     is_on.then_some(deflate.with_level(level).with_threshold_bytes(threshold))
 }
 
-fn origins(entries: &[String]) -> Result<Origins> {
+fn origins(entries: &[String]) -> landline::Result<Origins> {
     match entries {
         [] => Ok(Origins::same_host()),
         entries if entries.iter().any(|entry| entry == ANY) => Ok(Origins::any()),
@@ -134,27 +113,27 @@ fn origins(entries: &[String]) -> Result<Origins> {
     }
 }
 
-impl LogLevel {
-    fn filter(self) -> LevelFilter {
-        match self {
-            Self::Off => LevelFilter::Off,
-            // The log of this program knows nothing worse than an error.
-            Self::Critical | Self::Error => LevelFilter::Error,
-            Self::Warning => LevelFilter::Warn,
-            Self::Info => LevelFilter::Info,
-            Self::Debug => LevelFilter::Debug,
-            Self::Trace => LevelFilter::Trace,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::said::{Layer, Source};
+
+    /// The settings that these flags give.
+    fn settings(said: &[(&'static str, &str)]) -> Result<Settings, Failure> {
+        let mut layer = Layer::default();
+        for (key, text) in said {
+            layer.say(key, vec![(*text).to_owned()], Source::Flag);
+        }
+        Settings::new(&Stated::new(layer, None)?)
+    }
+
+    fn config(said: &[(&'static str, &str)]) -> Config {
+        settings(said).unwrap().config
+    }
 
     #[test]
     fn what_is_not_said_has_the_default() {
-        let settings = Settings::new(ServeArgs::default()).unwrap();
+        let settings = settings(&[]).unwrap();
         assert_eq!((settings.hosts, settings.port), (vec![HOST], PORT));
         assert_eq!(settings.config.keep_alive(), Config::default().keep_alive());
         assert_eq!(settings.config.ping_interval(), Config::default().ping_interval());
@@ -163,35 +142,32 @@ mod tests {
 
     #[test]
     fn zero_turns_pings_off() {
-        let zero = Some(Duration::ZERO);
-        let said =
-            ServeArgs { ws_ping_interval: zero, ws_ping_timeout: zero, ..ServeArgs::default() };
-        let config = Settings::new(said).unwrap().config;
+        let config = config(&[("ws_ping_interval", "0"), ("ws_ping_timeout", "0")]);
         assert_eq!((config.ping_interval(), config.ping_timeout()), (None, None));
     }
 
     #[test]
     fn zero_holds_nothing_back() {
-        let held = |said| Settings::new(said).unwrap().config.held_bytes();
-        assert_eq!(held(ServeArgs::default()), Config::default().held_bytes());
-        assert_eq!(held(ServeArgs { held_bytes: Some(0), ..ServeArgs::default() }), 0);
+        assert_eq!(config(&[]).held_bytes(), Config::default().held_bytes());
+        assert_eq!(config(&[("held_bytes", "0")]).held_bytes(), 0);
     }
 
     #[test]
     fn compression_is_on_until_it_is_turned_off() {
-        let compression = |said| Settings::new(said).unwrap().config.compression();
-        assert_eq!(compression(ServeArgs::default()), Some(Deflate::new()));
-        let said = ServeArgs { ws_deflate_level: Some(6), ..ServeArgs::default() };
+        assert_eq!(config(&[]).compression(), Some(Deflate::new()));
+        let level = ("ws_deflate_level", "6");
         let expected = Deflate::new().with_level(6);
-        assert_eq!(compression(said.clone()), Some(expected));
-        let said = ServeArgs { ws_deflate_threshold: Some(0), ..said };
-        assert_eq!(compression(said.clone()), Some(expected.with_threshold_bytes(0)));
-        assert_eq!(compression(ServeArgs { ws_per_message_deflate: Some(false), ..said }), None);
+        assert_eq!(config(&[level]).compression(), Some(expected));
+        let threshold = ("ws_deflate_threshold", "0");
+        let both = config(&[level, threshold]).compression();
+        assert_eq!(both, Some(expected.with_threshold_bytes(0)));
+        let off = ("ws_per_message_deflate", "false");
+        assert_eq!(config(&[level, off]).compression(), None);
     }
 
     #[test]
-    fn a_wrong_origin_is_an_error() {
-        let said = ServeArgs { origin: vec!["ftp://a".into()], ..ServeArgs::default() };
-        assert!(Settings::new(said).is_err());
+    fn a_wrong_origin_is_an_error_with_its_place() {
+        let failure = settings(&[("origin", "ftp://a")]).unwrap_err();
+        assert!(failure.texts()[0].ends_with("; set by --origin"), "{:?}", failure.texts());
     }
 }

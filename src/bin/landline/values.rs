@@ -1,8 +1,11 @@
-//! What may stand behind a flag: hosts, seconds, sizes.
+//! What a setting may be: hosts, seconds, sizes, and their readers.
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use log::LevelFilter;
 
 /// Where to listen, without the port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,8 +90,80 @@ impl fmt::Debug for Secret {
 
 /// Takes any text: an error of this parser would be printed with the text, so what is wrong with
 /// it is found where it is used.
-pub(crate) fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+pub(crate) fn secret(text: &str) -> Result<Secret, String> {
     Ok(Secret(text.to_owned()))
+}
+
+/// uvicorn's names of the levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogLevel {
+    Off,
+    Critical,
+    Error,
+    Warning,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    const ALL: [Self; 7] = [
+        Self::Off,
+        Self::Critical,
+        Self::Error,
+        Self::Warning,
+        Self::Info,
+        Self::Debug,
+        Self::Trace,
+    ];
+
+    pub(crate) fn filter(self) -> LevelFilter {
+        match self {
+            Self::Off => LevelFilter::Off,
+            // The log of this program knows nothing worse than an error.
+            Self::Critical | Self::Error => LevelFilter::Error,
+            Self::Warning => LevelFilter::Warn,
+            Self::Info => LevelFilter::Info,
+            Self::Debug => LevelFilter::Debug,
+            Self::Trace => LevelFilter::Trace,
+        }
+    }
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format!("{self:?}").to_ascii_lowercase())
+    }
+}
+
+/// Reads the name of a level, in any case.
+pub(crate) fn log_level(text: &str) -> Result<LogLevel, String> {
+    let wanted = text.to_ascii_lowercase();
+    let wanted = if wanted == "warn" { "warning" } else { &wanted };
+    let found = LogLevel::ALL.into_iter().find(|level| level.to_string() == wanted);
+    found.ok_or_else(|| {
+        let names = LogLevel::ALL.map(|level| level.to_string());
+        format!("possible values: {}", names.join(", "))
+    })
+}
+
+/// Takes any text.
+pub(crate) fn text(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
+/// Takes any path but none.
+pub(crate) fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("give a path".into()) } else { Ok(text.into()) }
+}
+
+/// Reads yes or no.
+pub(crate) fn switch(text: &str) -> Result<bool, String> {
+    match &*text.to_ascii_lowercase() {
+        "true" | "1" | "yes" | "y" | "on" | "t" => Ok(true),
+        "false" | "0" | "no" | "n" | "off" | "f" => Ok(false),
+        _ => Err("give true or false".into()),
+    }
 }
 
 /// Reads a port.
@@ -175,6 +250,17 @@ mod tests {
             assert!(size_or_zero(wrong).is_err() && level(wrong).is_err(), "{wrong}");
         }
         assert!(level("0").is_err() && level("10").is_err());
+    }
+
+    #[test]
+    fn levels_and_switches_have_several_spellings() {
+        assert_eq!(log_level("WARN"), Ok(LogLevel::Warning));
+        assert!(log_level("loud").unwrap_err().contains("off, critical, error, warning"));
+        for level in LogLevel::ALL {
+            assert_eq!(log_level(&level.to_string()), Ok(level));
+        }
+        assert_eq!((switch("Yes"), switch("0")), (Ok(true), Ok(false)));
+        assert!(switch("maybe").is_err() && path("").is_err());
     }
 
     #[test]

@@ -95,7 +95,7 @@ fn open_of(
     let conn = Arc::new(Connection::new(id, Arc::clone(&stream), Arc::clone(shared)));
     conn.open_outbox(Arc::clone(&stream), b"101".to_vec());
     conn.flush();
-    let pace = Pace::of(&conn.shared.config);
+    let pace = Pace::of(&conn.config);
     conn.receive.lock().open(&conn, stream, compressed, pace, early.concat());
     let (is_open, pending) = (AtomicBool::new(true), Mutex::new(None));
     let peer = Peer(peer);

@@ -28,7 +28,7 @@ fn open() -> (WebSocket, TcpStream) {
     let shared = Arc::new(Shared::new(Config::default(), Weak::<NoGroups>::new()).unwrap());
     let conn = Arc::new(Connection::new(1, Arc::clone(&stream), shared));
     conn.open_outbox(Arc::clone(&stream), b"101".to_vec());
-    let pace = Pace::of(&conn.shared.config);
+    let pace = Pace::of(&conn.config);
     conn.receive.lock().open(&conn, stream, None, pace, Vec::new());
     let (is_open, pending) = (AtomicBool::new(true), Mutex::new(None));
     (WebSocket { conn, is_open, pending, offered: Vec::new() }, client)

@@ -48,7 +48,7 @@ fn outlives_what_it_has_not_taken(end: impl Fn(&Connection, &Stream)) {
 #[test]
 fn what_came_in_time_is_no_idleness_however_late_its_thread_runs() {
     outlives_what_it_has_not_taken(|conn, stream| {
-        look_at_http(conn, stream, 1 + millis(conn.shared.config.keep_alive()));
+        look_at_http(conn, stream, 1 + millis(conn.config.keep_alive()));
     });
 }
 

@@ -211,7 +211,7 @@ impl Scene {
             match error.kind() {
                 ErrorKind::Closed => assert!(self.conn.outbox.is_closing()),
                 ErrorKind::QueueFull => assert_eq!(patience, Patience::Refuse),
-                ErrorKind::Timeout => assert!(self.conn.shared.config.send_timeout() < SOON),
+                ErrorKind::Timeout => assert!(self.conn.config.send_timeout() < SOON),
                 other => panic!("{other:?}: {error}"),
             }
             assert_eq!(error.into_message(), Some(Message::from(payload)), "it comes back whole");
@@ -223,7 +223,7 @@ impl Scene {
     /// was there for.
     fn relay(&self) -> u8 {
         let recipient = Recipient::new(&self.conn);
-        let timeout = self.conn.shared.config.send_timeout();
+        let timeout = self.conn.config.send_timeout();
         let mut number = 0;
         for _ in 0..3 {
             let count = one_of([1, 2, 3]);
@@ -346,7 +346,7 @@ impl Scene {
 
     /// Holds what the peer got against what the senders were told.
     fn check(&self, bytes: &[u8], sent: &[u8; 3], is_cut: bool) {
-        let is_patient = self.conn.shared.config.send_timeout() >= SOON;
+        let is_patient = self.conn.config.send_timeout() >= SOON;
         let may_cut = !is_patient || self.endings.iter().any(|ending| ending.is_cut());
         let is_slow = self.conn.shared.slow_clients.load(Ordering::SeqCst) > 0;
         assert!(may_cut || !is_cut, "cut: {:?}", self.endings);

@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::http::{Method, Response};
 use crate::route::handler::Handler;
 use crate::route::request::Request;
+use crate::sync::Mutex;
 
 /// Says whether somebody may publish something.
 type Allow = dyn Fn(&Request, &Publication) -> bool + Send + Sync;
@@ -76,7 +77,8 @@ const METHODS: &str = "POST, OPTIONS";
 /// ```
 #[derive(Clone)]
 pub struct PublishApi {
-    access: Arc<Access>,
+    /// Shared by all clones, and changed by a reload.
+    access: Arc<Mutex<Arc<Access>>>,
     allow: Option<Arc<Allow>>,
     idempotency: Arc<Idempotency>,
     /// Tells publications apart; made anew by each process, so that nobody can find two alike.
@@ -113,11 +115,25 @@ impl PublishApi {
 
     fn new(access: Access) -> Self {
         Self {
-            access: Arc::new(access),
+            access: Arc::new(Mutex::new(Arc::new(access))),
             allow: None,
             idempotency: Arc::new(Idempotency::new(WINDOW)),
             hasher: RandomState::new(),
         }
+    }
+
+    /// Takes over from another one who may publish, in this one and all its clones, for the requests
+    /// to come: for a key that is changed while the server runs. Idempotency keys stay known.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn reload_access(&self, from: &Self) {
+        let access = from.access();
+        *self.access.lock() = access;
+    }
+
+    fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.lock())
     }
 
     /// Asks for each publication whether it is permitted (else 403), after the key and before
@@ -146,7 +162,7 @@ impl PublishApi {
 
     /// Refuses who may not publish at all.
     pub(crate) fn check(&self, request: &Request) -> Result<(), Fault> {
-        self.access.check(request)
+        self.access().check(request)
     }
 
     /// Publishes, unless `allow` says no or it was published before.
@@ -225,6 +241,6 @@ impl Handler for PublishApi {
 
 impl fmt::Debug for PublishApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PublishApi").field("access", &self.access).finish_non_exhaustive()
+        f.debug_struct("PublishApi").field("access", &self.access()).finish_non_exhaustive()
     }
 }

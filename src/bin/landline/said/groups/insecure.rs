@@ -1,0 +1,15 @@
+//! What opens a door to strangers, said aloud. See `doors`.
+
+use crate::said::form::FLAG;
+use crate::said::setting::{One, Preset, declare};
+
+declare! {
+    /// What opens a door to strangers, said aloud.
+    Insecure in "Insecure, each for a network whose every member you trust";
+
+    /// Let pages of any site open WebSockets (--origin any) where others can reach the server
+    insecure_any_origin: One<bool> = FLAG, Preset::of(false), Live;
+
+    /// Let everybody who reaches the server publish, without a key
+    insecure_publish_without_key: One<bool> = FLAG, Preset::of(false), Live;
+}

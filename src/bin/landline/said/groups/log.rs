@@ -1,0 +1,17 @@
+//! What is logged.
+
+use crate::said::form::{FLAG, LOG_LEVEL};
+use crate::said::setting::{One, Preset, declare};
+use crate::settings;
+use crate::values::LogLevel;
+
+declare! {
+    /// What is logged.
+    Log in "Log";
+
+    /// How much is logged to standard error: off, critical, error, warning, info, debug or trace
+    log_level: One<LogLevel> = LOG_LEVEL, Preset::of(settings::LOG_LEVEL), Restart;
+
+    /// Leave out the line for each request and each ended WebSocket
+    no_access_log: One<bool> = FLAG, Preset::of(false), Restart;
+}

@@ -1,0 +1,17 @@
+//! The declarations of the settings, a file for each group of the help.
+
+mod access;
+mod insecure;
+mod limits;
+mod listening;
+mod log;
+mod pages;
+mod websocket;
+
+pub(crate) use access::Access;
+pub(crate) use insecure::Insecure;
+pub(crate) use limits::Limits;
+pub(crate) use listening::Listening;
+pub(crate) use log::Log;
+pub(crate) use pages::Pages;
+pub(crate) use websocket::WebSocket;

@@ -1,0 +1,39 @@
+//! What WebSockets may do, and how they are kept alive.
+
+use std::time::Duration;
+
+use landline::{Config, Deflate};
+
+use crate::said::form::{BYTES, BYTES_OR_ZERO, LEVEL, SECONDS, SWITCH};
+use crate::said::setting::{One, Preset, declare};
+
+declare! {
+    /// What WebSockets may do, and how they are kept alive.
+    WebSocket in "WebSocket";
+
+    /// Longest message from a WebSocket client; a longer one closes with 1009
+    ws_max_size: One<usize> = BYTES, Preset::of(Config::default().message_bytes()), Live;
+
+    /// Most replies that are held back while more messages of the same client wait, to go out with
+    /// one write; 0 holds none
+    held_bytes: One<usize> = BYTES_OR_ZERO, Preset::of(Config::default().held_bytes()), Live;
+
+    /// Silence after which a client is pinged; 0 turns pings off
+    ws_ping_interval: One<Duration> =
+        SECONDS, Preset::seconds(Config::default().ping_interval()), Live;
+
+    /// Time for a pinged client to show life, else it is closed with 1011; 0 never gives up
+    ws_ping_timeout: One<Duration> =
+        SECONDS, Preset::seconds(Config::default().ping_timeout()), Live;
+
+    /// Whether messages are compressed where the client offers it (permessage-deflate)
+    ws_per_message_deflate: One<bool> =
+        SWITCH, Preset::of(Config::default().compression().is_some()), Live;
+
+    /// How hard messages are compressed, from 1 (fast) to 9 (small)
+    ws_deflate_level: One<u8> = LEVEL, Preset::of(Deflate::new().level()), Live;
+
+    /// Length from which on a message is compressed
+    ws_deflate_threshold: One<usize> =
+        BYTES_OR_ZERO, Preset::of(Deflate::new().threshold_bytes()), Live;
+}

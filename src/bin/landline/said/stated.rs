@@ -1,0 +1,83 @@
+//! All layers, one over the other: what was said in the end, and where.
+
+use std::path::PathBuf;
+
+use crate::exit::{Exit, Failure};
+use crate::said::all::{Said, find};
+use crate::said::flags::Flags;
+use crate::said::layer::{Layer, Source};
+use crate::said::setting::{Reload, Setting};
+use crate::said::{file, variables};
+
+/// What was said in the end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stated {
+    pub(crate) said: Said,
+    pub(crate) layer: Layer,
+    /// The settings file that was read.
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl Stated {
+    /// Reads variables and file below the flags.
+    ///
+    /// # Blocking
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// A variable is wrong; the file cannot be read, or something in it is wrong.
+    pub(crate) fn gather(flags: &Flags) -> Result<Self, Failure> {
+        let file = flags.file.clone().or_else(variables::file);
+        let layer = flags.layer.clone();
+        let above = variables::read(&layer)?;
+        let layer = layer.over(above);
+        let layer = match &file {
+            Some(path) => layer.over(file::read(path)?),
+            None => layer,
+        };
+        Self::new(layer, file)
+    }
+
+    /// Takes what a layer says.
+    pub(crate) fn new(layer: Layer, file: Option<PathBuf>) -> Result<Self, Failure> {
+        let stated = Self { said: Said::default(), layer, file };
+        match Said::read(&stated.layer) {
+            Ok(said) => Ok(Self { said, ..stated }),
+            // Every layer has checked its values, so this is about none of them alone.
+            Err((key, why)) => {
+                let text = format!("wrong value for {}: {why}", stated.place(key));
+                Err(Failure::new(Exit::Config, text))
+            }
+        }
+    }
+
+    /// The texts in force, the default's included; `None` if there are none.
+    pub(crate) fn in_force(&self, setting: &Setting) -> Option<Vec<String>> {
+        let said = self.layer.texts(setting.key).map(<[String]>::to_vec);
+        said.or_else(|| setting.default_texts())
+    }
+
+    /// These settings, as far as a running server can take them, and the others as they are in
+    /// `running`.
+    ///
+    /// # Errors
+    /// As [`gather`](Self::gather) for values.
+    pub(crate) fn on_top_of(&self, running: &Self) -> Result<Self, Failure> {
+        let layer = self.layer.only(Reload::Live).over(running.layer.only(Reload::Restart));
+        Self::new(layer, self.file.clone())
+    }
+
+    /// Where a setting was said, in words: a flag, a variable, a line of the file; or "the default".
+    pub(crate) fn place(&self, key: &str) -> String {
+        let Some(setting) = find(key) else { return key.to_owned() };
+        match self.layer.source(key) {
+            Some(Source::Flag) => setting.flag(),
+            Some(Source::Variable) => setting.variable(),
+            Some(Source::File(line)) => {
+                let path = self.file.clone().unwrap_or_default();
+                format!("{} line {line}", path.display())
+            }
+            None => "the default".into(),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What is told of a WebSocket: who, on which route, since when, what went through, and how it
+//! ended.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::conn::connection::Connection;
+use crate::conn::mailbox::Mailbox;
+use crate::conn::send_state::End;
+use crate::conn::trace::{Mark, Trace, TraceEvent};
+use crate::conn::traffic::Traffic;
+use crate::ws::{Closed, Side, close_code};
+
+/// What a connection remembers of itself from its handshake on.
+#[derive(Debug)]
+pub(crate) struct Story {
+    /// The pattern of the route, never the path: there are few of them.
+    route: Arc<str>,
+    user: Option<Box<str>>,
+    since: SystemTime,
+    /// The same moment by the keeper's clock; zero until the handshake is answered.
+    opened: u64,
+    by_operator: bool,
+    trace: Trace,
+}
+
+/// An open WebSocket, as it was when it was asked for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectionInfo {
+    /// The number of the connection, as in the log.
+    pub id: u64,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The pattern of its route.
+    pub route: Arc<str>,
+    /// The name of its user, where one is known.
+    pub user: Option<String>,
+    /// When its handshake was answered.
+    pub since: SystemTime,
+    /// What went through.
+    pub traffic: Traffic,
+    /// Bytes that wait for the client.
+    pub queued_bytes: usize,
+    /// The most memory that its queue ever took, in bytes.
+    pub queue_high_bytes: usize,
+    /// Messages of groups that were meant for it and never went out whole.
+    pub lost: u64,
+    /// The groups that it is a member of, sorted.
+    pub groups: Vec<String>,
+}
+
+/// A WebSocket that has ended, with what the flight recorder kept of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClosedConnection {
+    /// What it was when it ended; it is in no group any more.
+    pub info: ConnectionInfo,
+    /// When it ended.
+    pub ended: SystemTime,
+    /// How long it was open.
+    pub open_for: Duration,
+    /// Who ended it, with which code and reason. The reason may be the client's own words.
+    pub closed: Closed,
+    /// Why, in one of a few words: those of the metric `landline_websocket_closes_total`.
+    pub cause: &'static str,
+    /// The last 64 events.
+    pub events: Vec<TraceEvent>,
+}
+
+/// The words of the server for ends that are its own doing.
+pub(crate) mod words {
+    pub(crate) const SLOW_CLIENT: &str = "client too slow";
+    pub(crate) const SLOW_HANDLER: &str = "server too busy";
+    pub(crate) const KEEPALIVE: &str = "keepalive ping timeout";
+    pub(crate) const HANDLER_FAILED: &str = "internal error";
+    pub(crate) const STOPPING: &str = "the server is stopping";
+    pub(crate) const STOPPED: &str = "the server stopped";
+}
+
+/// Why a connection ended, in one of a few words.
+fn cause(end: Option<&End>, by_operator: bool) -> &'static str {
+    let Some(End { closed, violation }) = end else { return "unknown" };
+    if violation.is_some() {
+        return "protocol";
+    }
+    match (closed.by, closed.code, &*closed.reason) {
+        (Side::Client, close_code::LOST, _) => "lost",
+        (Side::Client, _, _) => "client",
+        (Side::Server, _, _) if by_operator => "operator",
+        (Side::Server, _, words::SLOW_CLIENT) => "slow-client",
+        (Side::Server, _, words::SLOW_HANDLER) => "slow-handler",
+        (Side::Server, _, words::KEEPALIVE) => "keepalive",
+        (Side::Server, _, words::HANDLER_FAILED) => "handler-failed",
+        (Side::Server, _, words::STOPPING | words::STOPPED) => "stopping",
+        (Side::Server, close_code::GOING_AWAY, _) => "stopping",
+        (Side::Server, close_code::POLICY, _) => "policy",
+        (Side::Server, close_code::NORMAL, "") => "done",
+        (Side::Server, _, _) => "application",
+    }
+}
+
+impl Connection {
+    /// Begins what is told of a connection: its handshake is valid and goes to this route.
+    pub(crate) fn begin_story(&self, route: Arc<str>) {
+        let story = Story {
+            route,
+            user: None,
+            since: SystemTime::UNIX_EPOCH,
+            opened: 0,
+            by_operator: false,
+            trace: Trace::default(),
+        };
+        *self.story.lock() = Some(Box::new(story));
+    }
+
+    /// True if it is a WebSocket, or was to be one.
+    pub(super) fn has_story(&self) -> bool {
+        self.story.lock().is_some()
+    }
+
+    /// The handshake is answered: the connection is listed among the open ones from now on.
+    pub(super) fn open_story(self: &Arc<Self>, is_compressed: bool) {
+        let mut story = self.story.lock();
+        let Some(told) = story.as_mut() else { return };
+        told.since = SystemTime::now();
+        told.opened = self.shared.clock.now();
+        told.trace.note(0, Mark::Opened { is_compressed }, 0);
+        let route = Arc::clone(&told.route);
+        drop(story);
+        self.shared.roll.open(route, self);
+    }
+
+    /// Whose connection it is, unless that is known.
+    pub(crate) fn name_user(&self, name: &str) {
+        if let Some(story) = self.story.lock().as_mut()
+            && story.user.is_none()
+        {
+            story.user = Some(name.into());
+        }
+    }
+
+    /// The pattern of the route and the name of the user, as far as they are known.
+    pub(crate) fn route_and_user(&self) -> (Arc<str>, Option<String>) {
+        let story = self.story.lock();
+        let Some(story) = story.as_deref() else { return ("".into(), None) };
+        (Arc::clone(&story.route), story.user.as_deref().map(str::to_owned))
+    }
+
+    /// Notes an event for those who ask later; nothing unless it is a WebSocket.
+    #[cold]
+    pub(crate) fn note(&self, mark: Mark, number: u64) {
+        if let Some(story) = self.story.lock().as_mut() {
+            if mark == Mark::Operator {
+                story.by_operator = true;
+            }
+            let millis = self.shared.clock.now().saturating_sub(story.opened);
+            story.trace.note(millis, mark, number);
+        }
+    }
+
+    /// Notes what has gone through since the keeper's last look.
+    pub(super) fn look_at_traffic(&self) {
+        let (traffic, queue) = (self.traffic(), self.outbox.queue_figures());
+        if let Some(story) = self.story.lock().as_mut() {
+            let millis = self.shared.clock.coarse().saturating_sub(story.opened);
+            story.trace.look(millis, traffic);
+            story.trace.note_queue(millis, queue.cost);
+        }
+    }
+
+    /// What went through so far.
+    pub(crate) fn traffic(&self) -> Traffic {
+        let (messages_sent, bytes_sent) = self.outbox.sent();
+        Traffic {
+            messages_received: self.heard.messages(),
+            messages_sent,
+            bytes_received: self.heard.bytes(),
+            bytes_sent,
+        }
+    }
+
+    /// What can be told now; `None` unless it is a WebSocket.
+    pub(crate) fn info(&self) -> Option<ConnectionInfo> {
+        let (traffic, queue) = (self.traffic(), self.outbox.queue_figures());
+        let untaken = self.mailbox().map_or(0, Mailbox::lost);
+        let story = self.story.lock();
+        let story = story.as_deref()?;
+        Some(ConnectionInfo {
+            id: self.id(),
+            peer: self.peer(),
+            route: Arc::clone(&story.route),
+            user: story.user.as_deref().map(str::to_owned),
+            since: story.since,
+            traffic,
+            queued_bytes: queue.bytes,
+            queue_high_bytes: queue.high,
+            lost: queue.lost + untaken,
+            groups: Vec::new(),
+        })
+    }
+
+    /// The events so far.
+    pub(crate) fn events(&self) -> Vec<TraceEvent> {
+        self.story.lock().as_ref().map_or_else(Vec::new, |story| story.trace.events())
+    }
+
+    /// The whole story of a connection that is over.
+    pub(super) fn end_story(&self) -> Option<ClosedConnection> {
+        let (info, end) = (self.info()?, self.outbox.end());
+        let mut story = self.story.lock();
+        let story = story.as_mut()?;
+        let open_for = self.shared.clock.now().saturating_sub(story.opened);
+        story.trace.finish(open_for, info.traffic);
+        Some(ClosedConnection {
+            info,
+            ended: SystemTime::now(),
+            open_for: Duration::from_millis(open_for),
+            cause: cause(end.as_ref(), story.by_operator),
+            closed: end.map_or_else(|| Closed::lost(Side::Server, ""), |end| end.closed),
+            events: story.trace.events(),
+        })
+    }
+}
+
+impl fmt::Display for ClosedConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "conn-{} {}: {}", self.info.id, self.info.peer, self.closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ws::close::{CloseFrame, Violation};
+
+    fn caused(by: Side, code: u16, reason: &str) -> &'static str {
+        let closed = Closed::from_frame(by, &CloseFrame::new(code, reason).unwrap(), true);
+        cause(Some(&End { closed, violation: None }), false)
+    }
+
+    #[test]
+    fn causes_are_few_whatever_a_client_writes() {
+        assert_eq!(caused(Side::Client, 1000, ""), "client");
+        assert_eq!(caused(Side::Client, 4711, words::SLOW_CLIENT), "client");
+        assert_eq!(caused(Side::Server, 1013, words::SLOW_CLIENT), "slow-client");
+        assert_eq!(caused(Side::Server, 1000, ""), "done");
+        assert_eq!(caused(Side::Server, 4000, "kicked"), "application");
+        assert_eq!(cause(None, false), "unknown");
+        let lost = End { closed: Closed::lost(Side::Client, "failed"), violation: None };
+        assert_eq!(cause(Some(&lost), false), "lost");
+        let violation = Some(Violation::Utf8);
+        assert_eq!(cause(Some(&End { violation, ..lost }), true), "protocol");
+    }
+}

@@ -1,0 +1,446 @@
+// The operator's page: asks for figures every two seconds, draws them, and shows who is connected.
+// Every text that comes from elsewhere is put in as text, never as markup.
+
+const EVERY = 2000;
+const SHOWN = 300;
+const SVG = "http://www.w3.org/2000/svg";
+const element = id => document.getElementById(id);
+
+/** Asks the server; an answer that is no success is thrown in its own words. */
+async function ask(path, body, method) {
+  const options = { method: method ?? (body ? "POST" : "GET"), credentials: "same-origin", cache: "no-store", headers: {} };
+  if (body) {
+    options.headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(body);
+  }
+  const response = await fetch(`/admin/${path}`, options);
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw Object.assign(new Error(answer.error ?? `The server says ${response.status}.`), { status: response.status });
+  return answer;
+}
+
+function text(id, words) {
+  const target = element(id);
+  if (target.textContent !== String(words)) target.textContent = words;
+}
+
+function count(number) {
+  if (number >= 1e9) return `${(number / 1e9).toFixed(2)} G`;
+  if (number >= 1e6) return `${(number / 1e6).toFixed(2)} M`;
+  return Number(number).toLocaleString("en");
+}
+
+function rate(number) {
+  return number >= 100 || number === 0 ? count(Math.round(number)) : number.toFixed(1);
+}
+
+function bytes(number) {
+  let unit = 0;
+  while (number >= 1024 && unit < 4) { number /= 1024; unit += 1; }
+  return `${unit === 0 ? number : number.toFixed(1)} ${["B", "KiB", "MiB", "GiB", "TiB"][unit]}`;
+}
+
+function time(seconds) {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172800) return `${Math.floor(seconds / 3600)} h ${Math.round(seconds % 3600 / 60)} min`;
+  return `${Math.floor(seconds / 86400)} d ${Math.floor(seconds % 86400 / 3600)} h`;
+}
+
+function millis(value) {
+  return value < 1 ? `${Math.round(value * 1000)} µs` : `${value.toFixed(value < 10 ? 2 : 0)} ms`;
+}
+
+/** A plot of one or two lines over the time that is kept. */
+class Plot {
+  #svg;
+  #lines;
+  #words;
+
+  /** `lines`: a class and the place in a sample for each; `words` says a value of the axis. */
+  constructor(id, lines, words) {
+    this.#svg = element(id);
+    this.#lines = lines;
+    this.#words = words;
+  }
+
+  draw(samples) {
+    const width = this.#svg.clientWidth || 300, height = this.#svg.clientHeight || 130;
+    const low = height - 16, high = 14;
+    const values = samples.flatMap(sample => this.#lines.map(line => sample[line.at] ?? 0));
+    const top = ceiling(Math.max(0, ...values));
+    const now = samples.at(-1)?.[0] ?? Date.now();
+    const x = at => width - (now - at) / (SHOWN * EVERY) * width;
+    const y = value => low - value / top * (low - high);
+    const parts = [];
+    for (const part of [0, .5, 1]) {
+      parts.push(shape("line", { x1: 0, x2: width, y1: y(top * part), y2: y(top * part) }));
+    }
+    parts.push(label(0, high - 4, this.#words(top), "start"));
+    for (const minutes of [10, 5]) {
+      const left = width - minutes * 60000 / (SHOWN * EVERY) * width;
+      parts.push(label(left, height - 3, `${minutes} min ago`, minutes === 10 ? "start" : "middle"));
+    }
+    parts.push(label(width, height - 3, "now", "end"));
+    this.#lines.forEach((line, number) => {
+      const points = samples.filter(sample => sample[line.at] !== null && sample[line.at] !== undefined)
+        .map(sample => [x(sample[0]), y(sample[line.at]), sample[0]]);
+      if (number === 0 && points.length > 1) {
+        const edge = points.map(([left, down]) => `${left.toFixed(1)},${down.toFixed(1)}`).join("L");
+        parts.push(shape("path", { class: "area", d: `M${points[0][0].toFixed(1)},${low}L${edge}L${points.at(-1)[0].toFixed(1)},${low}Z` }));
+      }
+      parts.push(shape("path", { class: line.class, d: curve(points) }));
+    });
+    this.#svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.#svg.replaceChildren(...parts);
+  }
+}
+
+/** A line through points; where some are missing, it begins anew. */
+function curve(points) {
+  let path = "", before = -Infinity;
+  for (const [left, down, at] of points) {
+    path += `${at - before > 3 * EVERY ? "M" : "L"}${left.toFixed(1)},${down.toFixed(1)}`;
+    before = at;
+  }
+  return path || "M0,0";
+}
+
+/** The next of 1, 2, 5, 10, 20 .. above a value. */
+function ceiling(value) {
+  if (value <= 0) return 1;
+  const unit = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 5, 10].map(step => step * unit).find(step => step >= value * 1.0001) ?? 10 * unit;
+}
+
+function shape(name, attributes) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+function label(x, y, words, anchor) {
+  const made = shape("text", { x, y, "text-anchor": anchor });
+  made.textContent = words;
+  return made;
+}
+
+const plots = [
+  new Plot("plot-connections", [{ at: 1, class: "line-one" }, { at: 2, class: "line-two" }], count),
+  new Plot("plot-messages", [{ at: 3, class: "line-one" }, { at: 4, class: "line-two" }], count),
+  new Plot("plot-latency", [{ at: 6, class: "line-one" }, { at: 7, class: "line-two" }], millis),
+  new Plot("plot-drops", [{ at: 5, class: "line-bad" }], count),
+];
+
+let samples = [];
+let mayChange = false;
+
+function showFigures(figures) {
+  samples = [...samples, ...figures.samples].slice(-SHOWN);
+  mayChange = figures.may_change;
+  const last = samples.at(-1) ?? [0, 0, 0, 0, 0, 0, null, null];
+  const state = { stopping: "Stopping", draining: "Draining", full: "Full" }[figures.reluctance] ?? figures.reluctance;
+  showState(state ?? "Ready", state ? "wait" : "good");
+  text("now-connections", count(figures.connections));
+  text("limit", count(figures.max_connections));
+  text("now-received", rate(last[3]));
+  text("now-sent", rate(last[4]));
+  text("now-p50", last[6] === null ? "no messages" : millis(last[6]));
+  text("now-p99", last[7] === null ? "" : `p99 ${millis(last[7])}`);
+  text("now-dropped", rate(last[5]));
+  text("all-dropped", count(figures.dropped));
+  text("uptime", time(figures.uptime));
+  for (const name of ["received", "sent"]) text(name, count(figures[name]));
+  text("queued", bytes(figures.queued_bytes));
+  text("high", bytes(figures.queue_high_bytes));
+  text("slow", count(figures.slow_clients));
+  text("refused", count(figures.refused_clients));
+  text("handshakes", count(figures.refused_handshakes));
+  text("memory", bytes(figures.resident_bytes));
+  text("threads", count(figures.threads));
+  text("descriptors", count(figures.descriptors));
+  element("say-send").disabled = !mayChange;
+  element("say-send").title = mayChange ? "" : "Needs a server with --admin-key";
+  for (const plot of plots) plot.draw(samples);
+}
+
+function showState(words, state) {
+  text("state", words);
+  element("state").dataset.state = state;
+}
+
+/** A cell of a table: its text, and what it is called where there is no head. */
+function cell(words, name, kind) {
+  const made = document.createElement("td");
+  made.textContent = words ?? "";
+  made.dataset.label = name;
+  if (kind) made.className = kind;
+  return made;
+}
+
+/** The cell that opens the story of a connection. */
+function door(row) {
+  const made = document.createElement("td");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "link";
+  button.textContent = `conn-${row.id}`;
+  made.append(button);
+  return made;
+}
+
+function traffic(row, way) {
+  const made = cell(count(row[way]), way === "received" ? "in" : "out", "number");
+  made.title = bytes(row[`bytes_${way}`]);
+  return made;
+}
+
+function connectionRow(row) {
+  const cells = [
+    door(row), cell(row.peer, "client"), cell(row.route, "route"), cell(row.user ?? "", "user"),
+    cell(time((Date.now() - row.since) / 1000), "open for", "number"), traffic(row, "received"), traffic(row, "sent"),
+    cell(bytes(row.queued), "waiting", "number"), cell(row.groups, "groups", "number"),
+  ];
+  const last = document.createElement("td");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "quiet end";
+  button.textContent = "Close";
+  button.disabled = !mayChange;
+  button.title = mayChange ? "" : "Needs a server with --admin-key";
+  button.addEventListener("click", event => { event.stopPropagation(); askToEnd(row); });
+  last.append(button);
+  return [...cells, last];
+}
+
+function closedRow(row) {
+  const why = cell(`${row.code}${row.reason ? ` ${row.reason}` : ""}`, "code", "whole");
+  const cause = cell(row.cause, "cause");
+  cause.dataset.cause = row.cause;
+  return [
+    door(row), cell(row.peer, "client"), cell(row.route, "route"), cell(row.user ?? "", "user"),
+    cell(`${time((Date.now() - row.ended) / 1000)} ago`, "ended", "number"), cell(time(row.seconds), "was open", "number"),
+    traffic(row, "received"), traffic(row, "sent"), cause, why,
+  ];
+}
+
+function groupRow(row) {
+  const name = document.createElement("td");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "link";
+  button.textContent = row.name;
+  button.addEventListener("click", () => { element("say-group").value = row.name; element("say-text").focus(); });
+  name.append(button);
+  return [name, ...["members", "published", "written", "queued", "dropped"].map(key => cell(count(row[key]), key, "number"))];
+}
+
+/** A table that is asked for while it is seen. */
+class Table {
+  constructor(name, cells, isStory) {
+    this.name = name;
+    this.cells = cells;
+    this.isStory = isStory;
+    this.filter = element(`filter-${name}`);
+    this.body = element(name).tBodies[0];
+    this.asked = 0;
+    this.filter.addEventListener("input", () => this.refresh());
+    if (isStory) {
+      this.body.addEventListener("click", event => {
+        const id = event.target.closest("tr")?.dataset.id;
+        if (id) tellStory(name, id);
+      });
+    }
+  }
+
+  async refresh() {
+    const number = ++this.asked;
+    const { all, found, rows } = await ask(`${this.name}?${new URLSearchParams({ filter: this.filter.value })}`);
+    // A later question has been asked meanwhile.
+    if (number !== this.asked) return;
+    const shown = found > rows.length ? `, the first ${rows.length} shown` : "";
+    text(`found-${this.name}`, this.filter.value ? `${count(found)} of ${count(all)}${shown}` : `${count(all)} in all${shown}`);
+    const focused = document.activeElement?.closest(`#${this.name} tr`)?.dataset.id;
+    this.body.replaceChildren(...rows.map(row => this.row(row)));
+    if (rows.length === 0) this.body.append(this.nothing());
+    if (focused) this.body.querySelector(`tr[data-id="${CSS.escape(focused)}"] button`)?.focus();
+  }
+
+  row(row) {
+    const made = document.createElement("tr");
+    if (this.isStory) made.dataset.id = row.id;
+    made.append(...this.cells(row));
+    return made;
+  }
+
+  nothing() {
+    const made = document.createElement("tr");
+    const only = document.createElement("td");
+    only.className = "empty";
+    only.colSpan = 10;
+    only.textContent = this.filter.value ? "Nothing fits the filter." : "Nothing yet.";
+    made.append(only);
+    return made;
+  }
+}
+
+const tables = {
+  connections: new Table("connections", connectionRow, true),
+  groups: new Table("groups", groupRow, false),
+  closed: new Table("closed", closedRow, true),
+};
+let shown = "connections";
+
+function show(name) {
+  shown = name;
+  for (const other of Object.keys(tables)) {
+    const tab = element(`tab-${other}`);
+    tab.setAttribute("aria-selected", other === name);
+    tab.tabIndex = other === name ? 0 : -1;
+    element(`panel-${other}`).hidden = other !== name;
+  }
+  refresh();
+}
+
+async function tellStory(table, id) {
+  try {
+    const story = await ask(`${table}/${id}`);
+    text("story-title", `conn-${story.id}`);
+    const facts = [
+      ["Client", story.peer], ["Route", story.route], ["User", story.user ?? "not known"],
+      ["Opened", new Date(story.since).toLocaleString()],
+      ["In", `${count(story.received)}, ${bytes(story.bytes_received)}`], ["Out", `${count(story.sent)}, ${bytes(story.bytes_sent)}`],
+      ["Highest queue", bytes(story.high)], ["Lost", count(story.lost)],
+    ];
+    if (Array.isArray(story.groups)) facts.push(["Groups", story.groups.join(", ") || "none"]);
+    if (story.ended) facts.push(["Ended", new Date(story.ended).toLocaleString()], ["Cause", story.cause], ["Code and reason", `${story.code} ${story.reason}`.trim()]);
+    element("story-facts").replaceChildren(...facts.map(([name, value]) => pair(name, value)));
+    element("story-events").replaceChildren(...story.events.map(event => {
+      const made = document.createElement("li");
+      made.dataset.event = event.kind;
+      made.append(span("label", `${event.after.toFixed(2)} s`), span("text", event.text));
+      return made;
+    }));
+    element("story").showModal();
+  } catch (error) {
+    text("hint", error.message);
+  }
+}
+
+function pair(name, value) {
+  const made = document.createElement("div");
+  const term = document.createElement("dt"), what = document.createElement("dd");
+  term.textContent = name;
+  what.textContent = value;
+  made.append(term, what);
+  return made;
+}
+
+function span(kind, words) {
+  const made = document.createElement("span");
+  made.className = kind;
+  made.textContent = words;
+  return made;
+}
+
+let ending = null;
+
+function askToEnd(row) {
+  ending = row.id;
+  text("end-who", `conn-${row.id}, ${row.peer}${row.user ? `, ${row.user}` : ""}`);
+  text("end-hint", "");
+  element("end").showModal();
+}
+
+element("end-leave").addEventListener("click", () => element("end").close());
+element("end-form").addEventListener("submit", async event => {
+  event.preventDefault();
+  try {
+    await ask(`connections/${ending}/close`, { code: Number(element("end-code").value), reason: element("end-reason").value });
+    element("end").close();
+    await refresh();
+  } catch (error) {
+    text("end-hint", error.message);
+  }
+});
+
+element("say").addEventListener("submit", async event => {
+  event.preventDefault();
+  try {
+    const said = await ask("groups/say", { group: element("say-group").value, text: element("say-text").value });
+    text("said", said.members === 0 ? "Nobody is in this group." : `Said to ${count(said.members)}: ${said.written ?? "?"} have it, it waits for ${said.queued ?? "?"}.`);
+    if (said.members > 0) element("say-text").value = "";
+  } catch (error) {
+    text("said", error.message);
+  }
+});
+
+for (const name of Object.keys(tables)) element(`tab-${name}`).addEventListener("click", () => show(name));
+document.querySelector(".tabs").addEventListener("keydown", event => {
+  const names = Object.keys(tables), step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!step) return;
+  const next = names[(names.indexOf(shown) + step + names.length) % names.length];
+  show(next);
+  element(`tab-${next}`).focus();
+});
+
+/** The page asks for the key. */
+function close(words) {
+  element("inside").hidden = true;
+  element("leave").hidden = true;
+  element("door").hidden = false;
+  showState("Locked", "wait");
+  text("door-hint", words);
+  if (document.activeElement === document.body) element("key").focus();
+}
+
+element("door").addEventListener("submit", async event => {
+  event.preventDefault();
+  try {
+    await ask("session", { key: element("key").value });
+    element("key").value = "";
+    samples = [];
+    await refresh();
+  } catch (error) {
+    text("door-hint", error.message);
+    element("key").select();
+  }
+});
+
+element("leave").addEventListener("click", async () => {
+  await ask("session", undefined, "DELETE").catch(() => {});
+  samples = [];
+  close("");
+});
+
+/** One round: the figures, then the table that is seen. */
+async function refresh() {
+  try {
+    showFigures(await ask(`data?since=${samples.at(-1)?.[0] ?? 0}`));
+    element("door").hidden = true;
+    if (element("inside").hidden) {
+      element("inside").hidden = false;
+      // Only now the plots have a size.
+      for (const plot of plots) plot.draw(samples);
+    }
+    element("leave").hidden = !mayChange;
+    await tables[shown].refresh();
+    text("hint", "");
+  } catch (error) {
+    if (error.status === 401) return close(element("door").hidden ? "" : element("door-hint").textContent);
+    if (error.status === undefined) return showState("No answer", "bad");
+    text("hint", error.message);
+  }
+}
+
+async function run() {
+  for (;;) {
+    // Nobody looks at a page that is put away.
+    if (document.visibilityState === "visible" && element("door").hidden) await refresh();
+    await new Promise(wake => setTimeout(wake, EVERY));
+  }
+}
+
+addEventListener("resize", () => plots.forEach(plot => plot.draw(samples)));
+run();

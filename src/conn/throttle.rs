@@ -89,17 +89,17 @@ pub(crate) enum Step {
 }
 
 impl Throttle {
-    /// Counts a message that is delivered.
-    pub(crate) fn delivered(&mut self, now: u64) {
-        if let Some(Flow { rate, bucket, .. }) = &mut self.messages {
-            bucket.spend(rate, now, 1);
+    /// Counts a message that is delivered; the clocks are those of [`may`](Self::may).
+    pub(crate) fn delivered(&mut self, coarse: u64, exact: impl Fn() -> u64) {
+        if let Some(flow) = &mut self.messages {
+            flow.spend(1, coarse, exact);
         }
     }
 
     /// Counts bytes that were received.
-    pub(crate) fn received(&mut self, now: u64, count: usize) {
-        if let Some(Flow { rate, bucket, .. }) = &mut self.bytes {
-            bucket.spend(rate, now, count as u64);
+    pub(crate) fn received(&mut self, count: usize, coarse: u64, exact: impl Fn() -> u64) {
+        if let Some(flow) = &mut self.bytes {
+            flow.spend(count as u64, coarse, exact);
         }
     }
 
@@ -143,6 +143,14 @@ impl Throttle {
 }
 
 impl Flow {
+    /// Takes what has come. A full bucket is asked by the exact clock: what came back since the
+    /// coarse one was set has run over, and is not to come back again.
+    fn spend(&mut self, tokens: u64, coarse: u64, exact: impl Fn() -> u64) {
+        let is_full = self.bucket.is_full(&self.rate, coarse);
+        let now = if is_full { exact() } else { coarse };
+        self.bucket.spend(&self.rate, now, tokens);
+    }
+
     /// From when on more may come.
     fn due(&mut self, now: u64) -> u64 {
         self.bucket.due(&self.rate, now, 1)
@@ -177,7 +185,7 @@ mod tests {
         let mut throttle = watch(Some(Rate::per_second(10).with_burst(2)), None, None);
         for _ in 0..2 {
             assert_eq!(throttle.may(Step::Deliver, 7, || panic!("no clock is read")), Verdict::Now);
-            throttle.delivered(7);
+            throttle.delivered(7, || 7);
         }
         assert_eq!(throttle.may(Step::Deliver, 7, || 50), Verdict::Later(107));
         assert_eq!(throttle.may(Step::Read, 7, || 50), Verdict::Now, "bytes are not limited");
@@ -190,15 +198,22 @@ mod tests {
         let mut throttle = watch(Some(Rate::per_second(1000).with_burst(1)), None, None);
         for now in 1..90 {
             assert_eq!(throttle.may(Step::Deliver, 1, || now), Verdict::Now);
-            throttle.delivered(now);
+            throttle.delivered(now, || now);
         }
+    }
+
+    #[test]
+    fn what_ran_over_since_the_clock_was_set_does_not_come_back() {
+        let mut throttle = watch(Some(Rate::per_second(10).with_burst(1)), None, None);
+        throttle.delivered(900, || 999);
+        assert_eq!(throttle.may(Step::Deliver, 900, || 1000), Verdict::Later(1099));
     }
 
     #[test]
     fn bytes_are_owed_before_more_are_read() {
         let mut throttle = watch(None, Some(Rate::per_second(1000)), None);
         assert_eq!(throttle.may(Step::Read, 0, || 0), Verdict::Now);
-        throttle.received(0, 5000);
+        throttle.received(5000, 0, || 0);
         assert_eq!(throttle.may(Step::Read, 0, || 0), Verdict::Later(4001));
         assert_eq!(throttle.may(Step::Deliver, 0, || 0), Verdict::Now);
     }
@@ -208,7 +223,7 @@ mod tests {
         let mut now = from;
         while now < until {
             match throttle.may(Step::Deliver, now, || now) {
-                Verdict::Now => throttle.delivered(now),
+                Verdict::Now => throttle.delivered(now, || now),
                 Verdict::Later(due) => now = due,
                 Verdict::TooMuch => return Err(now),
             }
@@ -241,10 +256,10 @@ mod tests {
     #[test]
     fn a_handler_that_stays_away_strains_nobody() {
         let mut throttle = watch(Some(Rate::per_second(1).with_burst(1)), None, Some(1500));
-        throttle.delivered(0);
+        throttle.delivered(0, || 0);
         assert_eq!(throttle.may(Step::Deliver, 0, || 0), Verdict::Later(1000));
         assert_eq!(throttle.may(Step::Deliver, 60_000, || 60_000), Verdict::Now);
-        throttle.delivered(60_000);
+        throttle.delivered(60_000, || 60_000);
         assert_eq!(throttle.may(Step::Deliver, 60_000, || 60_000), Verdict::Later(61_000));
         assert_eq!(throttle.may(Step::Deliver, 60_900, || 60_900), Verdict::Later(61_000));
     }
@@ -253,7 +268,7 @@ mod tests {
     fn a_read_that_is_allowed_does_not_end_the_strain_of_messages() {
         let messages = Some(Rate::per_second(1).with_burst(1));
         let mut throttle = watch(messages, Some(Rate::per_second(1_000_000)), Some(500));
-        throttle.delivered(0);
+        throttle.delivered(0, || 0);
         assert_eq!(throttle.may(Step::Deliver, 0, || 0), Verdict::Later(1000));
         for now in 1..=500 {
             assert_eq!(throttle.may(Step::Read, now, || now), Verdict::Now);
@@ -273,7 +288,7 @@ mod tests {
             for (at, late) in jitter.into_iter().enumerate() {
                 let now = at as u64 * apart + late * apart / 1000;
                 prop_assert_eq!(throttle.may(Step::Deliver, now, || now), Verdict::Now);
-                throttle.delivered(now);
+                throttle.delivered(now, || now);
             }
         }
     }

@@ -322,6 +322,14 @@ impl Handle {
         self.app.shared.refusals.sum()
     }
 
+    /// Open connections that have not sent a whole request yet.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn silent_connections(&self) -> usize {
+        self.app.stats.silent()
+    }
+
     /// Clients that were turned away for one reason.
     ///
     /// # Blocking

@@ -47,7 +47,6 @@ impl Silent {
     }
 
     /// How many there are.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.waiting.lock().len()
     }

@@ -134,6 +134,7 @@ fn three_hundred_silent_clients_take_each_others_places() {
         }
     }
     eventually("the oldest are gone", || server.handle.connections() <= 21);
+    assert_eq!(server.handle.silent_connections(), 20);
     let sent_away = server.handle.refused(RefusalReason::Silent);
     assert!(sent_away >= 280, "{sent_away}");
     let mut answered = 0;

@@ -231,10 +231,8 @@ fn a_route_has_a_pace_of_its_own() {
     let server = Running::start(builder.route("/fast", fast));
     for path in ["/free", "/fast"] {
         let mut client = server.websocket(path);
-        let start = Instant::now();
+        // At one a second patience would end before the last.
         (0..100).for_each(|_| client.expect_echo("at once"));
-        // At one a second they would take a minute and a half, and patience end before.
-        assert!(start.elapsed() < PATIENCE);
         client.say_goodbye();
     }
     eventually("nobody was too fast", || server.handle.fast_clients() == 0);

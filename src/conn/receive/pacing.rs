@@ -13,7 +13,8 @@ impl Receive {
     #[inline]
     pub(super) fn count_received(&mut self, conn: &Connection, count: usize) {
         if let Some(throttle) = &mut self.throttle {
-            throttle.received(conn.shared.clock.coarse(), count);
+            let clock = &conn.shared.clock;
+            throttle.received(count, clock.coarse(), || clock.now());
         }
     }
 
@@ -26,7 +27,8 @@ impl Receive {
         }
         let may = self.judge(conn, Step::Deliver).is_none();
         if may && let Some(throttle) = &mut self.throttle {
-            throttle.delivered(conn.shared.clock.coarse());
+            let clock = &conn.shared.clock;
+            throttle.delivered(clock.coarse(), || clock.now());
         }
         may
     }

@@ -217,6 +217,21 @@ settings! {
     rate_patience / with_rate_patience: Option<Duration> = Some(Duration::from_secs(10));
 }
 
+/// How long handlers get to return after their connections were cut.
+pub(crate) const AFTER_CUT: Duration = Duration::from_secs(1);
+
+impl Config {
+    /// The longest that a graceful stop takes, from the call of
+    /// [`Handle::stop`](crate::Handle::stop) to the return of [`Server::run`](crate::Server::run):
+    /// [`drain_delay`](Self::drain_delay), [`drain_time`](Self::drain_time),
+    /// [`shutdown_grace`](Self::shutdown_grace) and a second for handlers that do not return. What
+    /// supervises the process should wait longer before it kills it.
+    pub fn longest_stop(&self) -> Duration {
+        let times = [self.drain_delay, self.drain_time, self.shutdown_grace, AFTER_CUT];
+        times.into_iter().fold(Duration::ZERO, Duration::saturating_add)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

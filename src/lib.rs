@@ -45,6 +45,10 @@
 //! - [`facility`], [`Publisher`]: channels in the words of django-websocket-redis.
 //! - [`Consumer`], [`JsonConsumer`], [`Context`], [`Admission`]: a connection as an object, in the
 //!   words of Channels.
+//! - [`Auth`], [`Authenticator`], [`Identity`]: who may come in, found out before the handshake is
+//!   answered; [`TrustedHeader`] for a proxy that knows, and behind the feature `auth` passwords
+//!   (`BasicAuth`), tokens (`Jwt`), a call to your own backend (`BackendAuth`) and signed names of
+//!   groups (`GroupSigner`).
 //! - [`Config`], [`Origins`]: limits, timeouts, and which pages may connect; [`Deflate`]: how
 //!   messages are compressed; [`Rate`]: how fast clients may be; [`Networks`], [`ProxyHeaders`]:
 //!   whose word about clients is taken, and which; [`RefusalReason`]: who was turned away.
@@ -93,10 +97,13 @@ pub use hub::{
 pub use net::ceiling::{HostCeiling, HostLimit, LimitKind, raise_descriptor_limit};
 pub use net::process::ProcessFigures;
 pub use route::{
-    AcceptWebSocket, Admission, Consumer, ConsumerRoute, Context, Facility, Flags, Handler,
-    Identity, IntoFlags, IntoResponse, JsonConsumer, Methods, Probe, Publication, PublishApi,
-    PublishByGet, Request, RequireWebSocket, Target, accept_websocket, consumer, delete, facility,
-    get, json_consumer, patch, post, put, require_websocket,
+    AcceptWebSocket, Admission, Auth, Authenticator, Consumer, ConsumerRoute, Context, Denial,
+    Facility, Flags, Handler, Identity, IntoFlags, IntoResponse, JsonConsumer, Methods, Probe,
+    Publication, PublishApi, PublishByGet, Request, RequireWebSocket, Target, TrustedHeader,
+    Verdict, accept_websocket, consumer, delete, facility, get, json_consumer, patch, post, put,
+    require_websocket,
 };
+#[cfg(feature = "auth")]
+pub use route::{BackendAuth, BasicAuth, GroupSigner, Jwt, TokenSource};
 pub use server::{Builder, CloseFigures, Handle, Metrics, RouteFigures, Server};
 pub use ws::{Bytes, Closed, Message, Origins, Side, Utf8Bytes, close_code};

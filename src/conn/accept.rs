@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::config::{Deflate, Rate};
 use crate::conn::connection::Connection;
 use crate::conn::deflating::Deflating;
+use crate::conn::expiry::Expiry;
 use crate::conn::recipient::Recipient;
 use crate::conn::record::Phase;
 use crate::conn::refusals::RefusalReason;
@@ -22,6 +23,9 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::ws::deflate::agreement::Agreement;
 use crate::ws::handshake::Offer;
 
+/// The subprotocol behind which browsers offer a token: they cannot send headers of their own.
+pub(crate) const BEARER: &str = "bearer";
+
 /// A valid handshake that has not been answered.
 pub(super) struct Pending {
     offer: Offer,
@@ -33,6 +37,10 @@ pub(super) struct Pending {
     compression: Option<Deflate>,
     /// How fast messages may come.
     pace: Pace,
+    /// Until when the connection may stay open.
+    pub(super) expiry: Option<Expiry>,
+    /// A token came as a subprotocol, so the answer is to name that way of bringing one.
+    has_bearer: bool,
     /// It will be answered as plain HTTP, whoever uses the socket meanwhile.
     is_turned_away: bool,
 }
@@ -43,6 +51,12 @@ impl Pending {
         let settings = self.compression?;
         let agreement = Agreement::first_of(self.offer.deflate(), &settings)?;
         Some((agreement, settings))
+    }
+
+    /// The subprotocol of the answer, if the handler names this one or none.
+    fn subprotocol<'a>(&'a self, named: Option<&'a str>) -> Option<&'a str> {
+        // A browser that offered some ends the connection when none of them is chosen.
+        named.or(self.has_bearer.then_some(BEARER))
     }
 
     /// The extensions of the answer.
@@ -63,8 +77,18 @@ impl WebSocket {
         let offered = offer.subprotocols().to_vec();
         let (compression, pace) = (conn.config.compression(), Pace::of(&conn.config));
         let (preferred, is_turned_away) = (None, false);
-        let pending =
-            Pending { offer, stream, early, preferred, compression, pace, is_turned_away };
+        let (expiry, has_bearer) = (None, false);
+        let pending = Pending {
+            offer,
+            stream,
+            early,
+            preferred,
+            compression,
+            pace,
+            expiry,
+            has_bearer,
+            is_turned_away,
+        };
         let (is_open, pending) = (AtomicBool::new(false), Mutex::new(Some(Box::new(pending))));
         Self { conn, is_open, pending, offered }
     }
@@ -74,6 +98,28 @@ impl WebSocket {
         let chosen = spoken.iter().find(|name| self.offered.contains(name));
         if let (Some(name), Some(pending)) = (chosen, self.pending.lock().as_mut()) {
             pending.preferred = Some(name.as_str().into());
+        }
+    }
+
+    /// Forgets the token that was offered behind the subprotocol `bearer`, so that it is never sent
+    /// back, and has `bearer` chosen unless the route or its handler speak another one.
+    pub(crate) fn hide_bearer(&mut self) {
+        let Some(at) = self.offered.iter().position(|name| name == BEARER) else { return };
+        if at + 1 == self.offered.len() {
+            return;
+        }
+        let token = self.offered.remove(at + 1);
+        if let Some(pending) = self.pending.lock().as_mut() {
+            pending.offer.forget_subprotocol(&token);
+            pending.preferred = Some(BEARER.into());
+            pending.has_bearer = true;
+        }
+    }
+
+    /// Says until when the connection may stay open.
+    pub(crate) fn expire(&self, expiry: Expiry) {
+        if let Some(pending) = self.pending.lock().as_mut() {
+            pending.expiry = Some(expiry);
         }
     }
 
@@ -123,7 +169,8 @@ impl WebSocket {
     /// Never.
     ///
     /// # Units
-    /// `subprotocol`: one of [`subprotocols`](Self::subprotocols). `headers`: names and values,
+    /// `subprotocol`: one of [`subprotocols`](Self::subprotocols); with none, `bearer` is answered
+    /// to a client that brought its token that way. `headers`: names and values,
     /// `Set-Cookie` for instance; those of the handshake itself may not be given.
     ///
     /// # Errors
@@ -143,6 +190,7 @@ impl WebSocket {
             return Err(turned_away());
         }
         let extension = waiting.extension();
+        let subprotocol = waiting.subprotocol(subprotocol);
         let answer = waiting.offer.answer(subprotocol, extension.as_deref(), headers)?;
         if let Some(pending) = pending.take() {
             self.start(unboxed(pending), answer, || ());
@@ -219,6 +267,9 @@ impl WebSocket {
         let client = agreed.map(|(agreement, _)| agreement.client);
         conn.receive.lock().open(conn, pending.stream, client, pending.pace, pending.early);
         conn.record.set_phase(Phase::WebSocket);
+        if let Some(expiry) = pending.expiry {
+            conn.shared.expiries.set(conn.id(), expiry);
+        }
         self.is_open.store(true, Ordering::Release);
         joined
     }

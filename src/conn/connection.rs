@@ -12,6 +12,7 @@ use std::thread;
 
 use crate::config::Config;
 use crate::conn::buffers::Buffers;
+use crate::conn::expiry::Expiries;
 use crate::conn::groups::Groups;
 use crate::conn::hold::Holders;
 use crate::conn::mailbox::Mailbox;
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) buffers: Buffers,
     /// The connections that hold replies back.
     pub(crate) holders: Holders,
+    /// The connections that may stay open until a certain moment.
+    pub(crate) expiries: Expiries,
     /// Compressors and inflaters between two messages.
     pub(crate) pools: Arc<Pools>,
     /// Held by the server: a forgotten `Sender` or `Member` keeps a connection's record, and must
@@ -75,6 +78,7 @@ impl Shared {
             groups,
             buffers: Buffers::new(),
             holders: Holders::default(),
+            expiries: Expiries::default(),
             pools: Arc::new(Pools::new(SPARE_PER_CORE * cores)),
             slow_clients: AtomicU64::new(0),
             fast_clients: AtomicU64::new(0),
@@ -206,6 +210,7 @@ impl Connection {
     pub(crate) fn release(&self) {
         if self.record.phase() == Phase::WebSocket {
             self.leave_groups();
+            self.shared.expiries.remove(self.id);
         }
         self.close_mailbox();
         self.receive.lock().release();

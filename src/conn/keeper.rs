@@ -13,6 +13,7 @@
 //! | replies held back by a handler that has turned slow | sends them |
 //! | a handler away for a tick | reads into the inbox, answers pings, notices the end |
 //! | a closing handshake that takes too long | cuts |
+//! | a token that has expired | closes 4401, or as the application says |
 //! | a server that stops | says 1001 to each in its turn, or cuts all |
 //!
 //! It never blocks on a connection: it only tries locks, and sends and receives without waiting.
@@ -288,6 +289,10 @@ impl Work {
             self.ticks_to_shrink = SHRINK_TICKS;
             self.shared.pools.shrink();
         }
+        Arc::clone(&self.shared).expiries.close_due(|id| {
+            self.welcome();
+            self.entries.get(&id).map(|entry| Arc::clone(&entry.conn))
+        });
         self.turn = (self.turn + 1) % TRACE_TICKS;
         let (order, away_before, turn) = (self.order, self.away_before, self.turn);
         let is_for_all = match order {
@@ -340,7 +345,7 @@ impl Work {
 
 /// Does something for one connection; `None` if code of the application panicked. That is not
 /// logged: the panic's hook has told of it, and the logger may be what panics.
-fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod buffers;
 pub(crate) mod connection;
 mod deflating;
 pub(crate) mod drain;
+pub(crate) mod expiry;
 pub(crate) mod figures;
 pub(crate) mod groups;
 pub(crate) mod hold;
@@ -42,6 +43,8 @@ pub(crate) mod trace;
 pub(crate) mod traffic;
 mod waiting;
 
+#[cfg(feature = "auth")]
+pub(crate) use accept::BEARER;
 pub use groups::Join;
 pub use inbox::Inbox;
 pub use incoming::Incoming;

@@ -9,10 +9,17 @@ use super::token::is_token;
 
 /// The value of the first cookie of this name over all `Cookie` lines, without its quotes.
 pub(crate) fn find<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
+    find_all(headers, name).next()
+}
+
+/// The values of all cookies of this name, without their quotes.
+pub(crate) fn find_all<'a>(headers: &'a Headers, name: &str) -> impl Iterator<Item = &'a str> {
     let cookies = headers.get_all("cookie").flat_map(Cookie::split_parse).flatten();
-    let value = cookies.filter(|cookie| cookie.name() == name).find_map(|it| it.value_raw())?;
-    let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    Some(inner.unwrap_or(value))
+    cookies.filter(move |cookie| cookie.name() == name).filter_map(|cookie| {
+        let value = cookie.value_raw()?;
+        let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        Some(inner.unwrap_or(value))
+    })
 }
 
 /// True if no part of the cookie can end its line or smuggle in an attribute.

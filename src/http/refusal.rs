@@ -24,6 +24,14 @@ impl Refusal {
         Self::closing(400, text)
     }
 
+    /// 401: it has to be said who asks; `challenge` is what would be right.
+    pub(crate) fn unauthorized(
+        text: impl Into<Cow<'static, str>>,
+        challenge: impl Into<String>,
+    ) -> Self {
+        Self::keeping(401, text).with_header("WWW-Authenticate", challenge)
+    }
+
     /// 403: understood and not permitted.
     pub(crate) fn forbidden(text: impl Into<Cow<'static, str>>) -> Self {
         Self::keeping(403, text)
@@ -124,6 +132,11 @@ impl Refusal {
     pub(crate) fn unavailable() -> Self {
         Self::closing(503, "The server is full, please try again soon.")
             .with_header("Retry-After", "1")
+    }
+
+    /// 503 with `Retry-After`: something that is needed to decide is not there now.
+    pub(crate) fn not_now(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::keeping(503, text).with_header("Retry-After", "1")
     }
 
     /// 505: neither HTTP/1.1 nor HTTP/1.0.
@@ -245,8 +258,9 @@ mod tests {
 
     #[test]
     fn status_and_closing_are_as_the_table_says() {
-        let rows: [(Refusal, u16, bool); 19] = [
+        let rows: [(Refusal, u16, bool); 21] = [
             (Refusal::bad_request("x"), 400, true),
+            (Refusal::unauthorized("x", "Basic"), 401, false),
             (Refusal::forbidden("x"), 403, false),
             (Refusal::not_found(), 404, false),
             (Refusal::method_not_allowed("GET"), 405, false),
@@ -264,6 +278,7 @@ mod tests {
             (Refusal::internal(), 500, false),
             (Refusal::not_implemented("x"), 501, true),
             (Refusal::unavailable(), 503, true),
+            (Refusal::not_now("x"), 503, false),
             (Refusal::version_not_supported(), 505, true),
         ];
         for (refusal, status, close) in rows {

@@ -99,6 +99,12 @@ impl RequestHead {
         cookie::find(&self.headers, name)
     }
 
+    /// The values of all cookies of this name.
+    #[cfg(feature = "auth")]
+    pub(crate) fn cookies<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        cookie::find_all(&self.headers, name)
+    }
+
     /// Host and port the request is for, valid in syntax; empty only in HTTP/1.0.
     pub(crate) fn host(&self) -> &str {
         let line = || self.headers.get("host").unwrap_or_default();

@@ -8,9 +8,10 @@ use crate::config::{Deflate, Rate};
 use crate::conn::incoming::Incoming;
 use crate::conn::{GroupMessage, WebSocket};
 use crate::error::Result;
-use crate::http::Response;
 use crate::http::refusal::Refusal;
+use crate::http::{Method, Response};
 use crate::route::admission::Admission;
+use crate::route::auth::Auth;
 use crate::route::context::Context;
 use crate::route::handler::{FAILED, Handler, IntoResponse, TOO_SLOW, is_too_slow, panic_text};
 use crate::route::request::Request;
@@ -197,6 +198,14 @@ impl ConsumerRoute {
         self
     }
 
+    /// Who may come in to this route, plain HTTP included, instead of what the server says
+    /// ([`Builder::authenticate`](crate::Builder::authenticate)).
+    #[must_use]
+    pub fn authenticate(mut self, auth: impl Into<Auth>) -> Self {
+        self.speech.auth = Some(auth.into());
+        self
+    }
+
     /// The status for plain HTTP instead of 426.
     #[must_use]
     pub fn reject_status(mut self, status: u16) -> Self {
@@ -236,6 +245,10 @@ impl Handler for ConsumerRoute {
 
     fn speaks_websocket(&self) -> bool {
         true
+    }
+
+    fn auth(&self, _method: &Method) -> Option<&Auth> {
+        self.speech.auth.as_ref()
     }
 }
 

@@ -94,6 +94,18 @@ impl<'a> Context<'a> {
         self.ws.join_with(group, Join { is_inbox: false, ..join })
     }
 
+    /// Joins the group that a signed name stands for, as [`join`](Self::join) does.
+    ///
+    /// # Blocking
+    /// As [`join`](Self::join).
+    ///
+    /// # Errors
+    /// As [`Request::signed_group`], before anything is answered, and [`join`](Self::join).
+    #[cfg(feature = "auth")]
+    pub fn join_signed(&self, token: &str) -> Result<()> {
+        self.join(self.request.signed_group(token)?)
+    }
+
     /// Leaves a group; false if the connection was no member.
     ///
     /// # Blocking

@@ -16,10 +16,11 @@ use std::time::Duration;
 use crate::config::{Deflate, Rate};
 use crate::conn::WebSocket;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::Response;
 use crate::http::refusal::Refusal;
+use crate::http::{Method, Response};
 use crate::hub::Publisher;
 use crate::hub::channel::{Audience, FacilityName};
+use crate::route::auth::Auth;
 use crate::route::flags::{Flags, IntoFlags};
 use crate::route::handler::Handler;
 use crate::route::heart::{Heart, Rhythm};
@@ -30,6 +31,9 @@ use crate::ws::{Message, close_code};
 
 /// The parameter of the route that names the facility.
 const PARAMETER: &str = "facility";
+
+/// The parameter of the query with the signed name of a group.
+const SIGNED_GROUP: &str = "group";
 
 const NOT_ASKED: &str =
     "publishing needs a flag: publish-broadcast, publish-user, publish-group or publish-session";
@@ -51,7 +55,12 @@ const FULL: &str = "too much is stored, nothing can be published now";
 /// | `publish-broadcast`, `-user`, `-group`, `-session` | what the client sends is published there; refused unless [`allow`](Facility::allow) says otherwise |
 /// | `echo` | the client gets what it publishes itself, too |
 ///
-/// By default everybody is anonymous, may listen, and may not publish.
+/// Where the server has a key for signed names
+/// ([`Builder::group_signer`](crate::Builder::group_signer)), `?group=` with one adds that group to
+/// those of the client, again for several.
+///
+/// By default a client is who [`Request::identity`] says, anonymous otherwise; everybody may listen,
+/// and nobody may publish.
 ///
 /// # Example
 /// ```
@@ -87,7 +96,8 @@ type Identify = Arc<dyn Fn(&Request) -> Identity + Send + Sync>;
 type Allow = Arc<dyn Fn(&Request, Flags) -> Result<Flags> + Send + Sync>;
 
 impl Facility {
-    /// Finds out who a client is. Default: everybody is anonymous.
+    /// Finds out who a client is. Default: [`Request::identity`], so who an
+    /// [`Auth`](crate::Auth) before the route found out; without one everybody is anonymous.
     ///
     /// It is asked once, at the handshake: who logs out or leaves a group later keeps the channels
     /// until the connection ends.
@@ -184,6 +194,14 @@ impl Facility {
         self
     }
 
+    /// Who may come in to this route, plain HTTP included, instead of what the server says
+    /// ([`Builder::authenticate`](crate::Builder::authenticate)).
+    #[must_use]
+    pub fn authenticate(mut self, auth: impl Into<Auth>) -> Self {
+        self.speech.auth = Some(auth.into());
+        self
+    }
+
     /// For how long the messages that clients publish are stored; zero for not at all. Default:
     /// [`HubBuilder::history`](crate::HubBuilder::history), an hour.
     #[must_use]
@@ -209,10 +227,14 @@ impl Facility {
         })?;
         let name = FacilityName::new(name);
         let asked = Flags::parse(request.raw_query())?;
-        let identity = self.identify.as_ref().map(|identify| identify(request)).unwrap_or_default();
+        let identity = match &self.identify {
+            Some(identify) => identify(request),
+            None => request.identity().cloned().unwrap_or_default(),
+        };
         if let Some(name) = identity.name() {
             request.count_user(name)?;
         }
+        let identity = with_signed_groups(request, identity)?;
         let flags = self.allowed(request, asked)?;
         let channels = |audiences: Vec<Audience>| {
             let channels = identity.channels(&audiences);
@@ -303,6 +325,19 @@ impl Facility {
     }
 }
 
+/// Adds the groups of which the client brings signed names.
+///
+/// # Errors
+/// 403: one of them is not good.
+fn with_signed_groups(request: &Request, mut identity: Identity) -> Result<Identity> {
+    let Some(signer) = request.group_signer() else { return Ok(identity) };
+    for token in request.query_all(SIGNED_GROUP) {
+        let group = signer.verify(token, Some(&identity))?;
+        identity = identity.groups([group]);
+    }
+    Ok(identity)
+}
+
 /// The next message; until it comes, the heart beats.
 fn next(ws: &WebSocket, heart: Option<&mut Heart<'_>>) -> Result<Option<Message>> {
     match heart {
@@ -324,6 +359,10 @@ impl Handler for Facility {
 
     fn speaks_websocket(&self) -> bool {
         true
+    }
+
+    fn auth(&self, _method: &Method) -> Option<&Auth> {
+        self.speech.auth.as_ref()
     }
 }
 

@@ -4,7 +4,8 @@ use std::any::Any;
 
 use crate::conn::story::words;
 use crate::error::{Error, Result};
-use crate::http::Response;
+use crate::http::{Method, Response};
+use crate::route::auth::Auth;
 use crate::route::request::Request;
 use crate::ws::{Message, close_code};
 
@@ -32,6 +33,14 @@ pub trait Handler: Send + Sync + 'static {
     /// plain text.
     fn answers_json(&self) -> bool {
         false
+    }
+
+    /// Who may come in to this route, instead of what the server says
+    /// ([`Builder::authenticate`](crate::Builder::authenticate)); asked before
+    /// [`call`](Self::call). Default: `None`, as the server says.
+    fn auth(&self, method: &Method) -> Option<&Auth> {
+        let _ = method;
+        None
     }
 }
 

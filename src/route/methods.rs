@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::http::refusal::Refusal;
 use crate::http::{Method, Response};
+use crate::route::auth::Auth;
 use crate::route::handler::Handler;
 use crate::route::request::Request;
 
@@ -21,6 +22,7 @@ use crate::route::request::Request;
 #[derive(Default)]
 pub struct Methods {
     handlers: Vec<(Method, Box<dyn Handler>)>,
+    auth: Option<Auth>,
 }
 
 /// Starts a set of methods.
@@ -67,6 +69,22 @@ impl Methods {
         self
     }
 
+    /// Who may come in to this route, plain HTTP included, instead of what a handler of it or the
+    /// server says ([`Builder::authenticate`](crate::Builder::authenticate)).
+    #[must_use]
+    pub fn authenticate(mut self, auth: impl Into<Auth>) -> Self {
+        self.auth = Some(auth.into());
+        self
+    }
+
+    /// The handler for a method, that of `GET` for `HEAD` if it has none of its own.
+    fn serving(&self, method: &Method) -> Option<&dyn Handler> {
+        match (self.find(method), method) {
+            (None, Method::Head) => self.find(&Method::Get),
+            (found, _) => found,
+        }
+    }
+
     fn find(&self, method: &Method) -> Option<&dyn Handler> {
         let known = self.handlers.iter().find(|(known, _)| known == method);
         known.map(|(_, handler)| &**handler)
@@ -89,11 +107,7 @@ impl Methods {
 impl Handler for Methods {
     fn call(&self, request: &Request) -> Result<Response> {
         let method = request.method();
-        let handler = match (self.find(method), method) {
-            (None, Method::Head) => self.find(&Method::Get),
-            (found, _) => found,
-        };
-        match (handler, method) {
+        match (self.serving(method), method) {
             (Some(handler), _) => handler.call(request),
             (None, Method::Options) => Ok(Response::empty(204).with_header("Allow", self.allow())),
             (None, _) => Err(Refusal::method_not_allowed(&self.allow()).into()),
@@ -102,6 +116,10 @@ impl Handler for Methods {
 
     fn speaks_websocket(&self) -> bool {
         self.find(&Method::Get).is_some_and(Handler::speaks_websocket)
+    }
+
+    fn auth(&self, method: &Method) -> Option<&Auth> {
+        self.auth.as_ref().or_else(|| self.serving(method)?.auth(method))
     }
 
     fn answers_json(&self) -> bool {

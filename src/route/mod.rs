@@ -1,6 +1,7 @@
 //! What an application is written against: requests, handlers, wrappers and routes.
 
 mod admission;
+pub(crate) mod auth;
 mod consumer;
 mod context;
 mod facility;
@@ -21,6 +22,9 @@ pub(crate) mod users;
 pub(crate) mod wrap;
 
 pub use admission::Admission;
+pub use auth::{Auth, Authenticator, Denial, TrustedHeader, Verdict};
+#[cfg(feature = "auth")]
+pub use auth::{BackendAuth, BasicAuth, GroupSigner, Jwt, TokenSource};
 pub use consumer::{Consumer, ConsumerRoute, consumer};
 pub use context::Context;
 pub use facility::{Facility, facility};

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::http::{Method, Response};
+use crate::route::auth::{Auth, OPEN};
 use crate::route::handler::Handler;
 use crate::route::request::Request;
 
@@ -170,6 +171,11 @@ impl Handler for Probe {
             None => verdict(503, &json!({ "error": "The server is gone." })),
         };
         Ok(response.with_header("Cache-Control", "no-store"))
+    }
+
+    /// Whether a server is well is for load balancers to ask, who have no name; its figures are not.
+    fn auth(&self, _method: &Method) -> Option<&Auth> {
+        (self.question != Question::Metrics).then_some(&OPEN)
     }
 }
 

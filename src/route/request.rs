@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::Config;
+use crate::conn::expiry::Expiry;
 use crate::conn::{RefusalReason, WebSocket};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::forwarded::{Forwarded, Scheme};
@@ -16,13 +17,16 @@ use crate::http::refusal::Refusal;
 use crate::http::request::RequestHead;
 use crate::http::{Headers, Method, Response, Templates};
 use crate::hub::Hub;
+use crate::route::auth::{Auth, GroupSigner};
 use crate::route::hosts::Hosts;
+use crate::route::identity::Identity;
 use crate::route::pattern::Params;
 use crate::route::probe::Sighted;
 use crate::route::proxies::Proxies;
 use crate::route::users::{UserSeat, Users};
 use crate::sync::Mutex;
 use crate::ws::Origins;
+use crate::ws::close::CloseFrame;
 
 /// The connection of a request: who is at its other end, and where the body comes from when a
 /// handler asks for it.
@@ -58,6 +62,7 @@ pub struct Request {
     forwarded: Option<Box<Forwarded>>,
     /// The place of its WebSocket among those of its user.
     user_seat: Mutex<Option<Box<UserSeat>>>,
+    identity: Option<Box<Identity>>,
     surroundings: Arc<Surroundings>,
 }
 
@@ -68,6 +73,9 @@ pub(crate) struct Surroundings {
     pub(crate) templates: Templates,
     pub(crate) hub: Hub,
     pub(crate) origins: Origins,
+    /// Who may come in where a route does not say.
+    pub(crate) auth: Option<Auth>,
+    pub(crate) group_signer: Option<GroupSigner>,
     pub(crate) hosts: Hosts,
     pub(crate) config: Arc<Config>,
     pub(crate) proxies: Proxies,
@@ -91,6 +99,7 @@ impl Request {
             websocket: None,
             forwarded: None,
             user_seat: Mutex::new(None),
+            identity: None,
             surroundings,
         }
     }
@@ -120,6 +129,18 @@ impl Request {
 
     pub(crate) fn set_websocket(&mut self, websocket: WebSocket) {
         self.websocket = Some(websocket);
+    }
+
+    /// Takes note of who sends it, and of the words with which a WebSocket of it is closed when that
+    /// is good no more.
+    pub(crate) fn set_identity(&mut self, identity: Identity, farewell: Option<CloseFrame>) {
+        if let Some(ws) = &mut self.websocket {
+            ws.hide_bearer();
+            if let (Some(at), Some(farewell)) = (identity.expires(), farewell) {
+                ws.expire(Expiry { at, farewell: Arc::new(farewell) });
+            }
+        }
+        self.identity = Some(Box::new(identity));
     }
 
     /// The method.
@@ -218,9 +239,9 @@ impl Request {
     /// until it is over; if it was counted for another user, no longer for that one. A request
     /// without a WebSocket counts for nobody.
     ///
-    /// The users that the server knows by itself are counted already: those whom an
-    /// authenticator names, and those of a [`facility`](crate::facility) with an
-    /// [`Identity`](crate::Identity).
+    /// The users that the server knows by itself are counted already: those whom the
+    /// [`Auth`](crate::Auth) of a route or of the server names, and those of a
+    /// [`facility`](crate::facility) with an [`Identity`].
     ///
     /// # Blocking
     /// Never.
@@ -251,6 +272,62 @@ impl Request {
         };
         *seat = Some(Box::new(new));
         Ok(())
+    }
+
+    /// Who sends the request, as the [`Auth`](crate::Auth) of its route or server found out; `None`
+    /// where nobody was asked, or somebody unknown may come in.
+    ///
+    /// # Example
+    /// ```
+    /// use landline::{Request, Result, WebSocket};
+    ///
+    /// fn greet(request: &Request, ws: &WebSocket) -> Result<()> {
+    ///     let name = request.identity().and_then(|identity| identity.name());
+    ///     ws.send(format!("Hello, {}!", name.unwrap_or("stranger")))
+    /// }
+    /// # let _ = landline::require_websocket(greet);
+    /// ```
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_deref()
+    }
+
+    /// The name of the group that a signed name stands for, if the signature is good now and for
+    /// whoever sends this request.
+    ///
+    /// # Errors
+    /// - `Protocol`: it is not good; a handler that passes it on with `?` before the handshake
+    ///   answers 403 with the reason.
+    /// - `Config`: the server has no [`GroupSigner`], see
+    ///   [`Builder::group_signer`](crate::Builder::group_signer).
+    ///
+    /// # Example
+    /// ```
+    /// use landline::{Request, Result, WebSocket};
+    ///
+    /// fn board(request: &Request, ws: &WebSocket) -> Result<()> {
+    ///     let group = request.signed_group(request.query("group").unwrap_or_default())?;
+    ///     ws.join(group)?;
+    ///     while ws.wait()?.is_some() {}
+    ///     Ok(())
+    /// }
+    /// # let _ = landline::require_websocket(board);
+    /// ```
+    #[cfg(feature = "auth")]
+    pub fn signed_group(&self, token: &str) -> Result<String> {
+        let signer = self.group_signer().ok_or_else(|| {
+            Error::new(ErrorKind::Config, "this server has no key for signed groups")
+        })?;
+        signer.verify(token, self.identity())
+    }
+
+    /// What knows the signed names of groups, if the server has a key for them.
+    pub(crate) fn group_signer(&self) -> Option<&GroupSigner> {
+        self.surroundings.group_signer.as_ref()
+    }
+
+    /// The other end of the connection itself, whoever it speaks for.
+    pub(crate) fn proxy(&self) -> SocketAddr {
+        self.source.peer()
     }
 
     /// The number of the connection, as in the log and in the system's name for its thread.

@@ -3,8 +3,9 @@
 use crate::config::{Deflate, Rate};
 use crate::conn::WebSocket;
 use crate::error::Result;
-use crate::http::Response;
 use crate::http::refusal::Refusal;
+use crate::http::{Method, Response};
+use crate::route::auth::Auth;
 use crate::route::handler::{Handler, IntoResponse};
 use crate::route::request::Request;
 
@@ -75,7 +76,7 @@ pub struct RequireWebSocket<H> {
     reject_status: u16,
 }
 
-/// What is spoken on a route, as far as the handshake says so.
+/// What is spoken on a route and with whom, as far as the handshake says so.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Speech {
     pub(super) subprotocols: Vec<String>,
@@ -84,6 +85,8 @@ pub(super) struct Speech {
     /// `None`: as the server says, and so below.
     pub(super) message_rate: Option<Option<Rate>>,
     pub(super) byte_rate: Option<Option<Rate>>,
+    /// `None`: as the server says.
+    pub(super) auth: Option<Auth>,
 }
 
 impl Speech {
@@ -100,6 +103,14 @@ impl Speech {
 }
 
 impl<H> AcceptWebSocket<H> {
+    /// Who may come in to this route, plain HTTP included, instead of what the server says
+    /// ([`Builder::authenticate`](crate::Builder::authenticate)).
+    #[must_use]
+    pub fn authenticate(mut self, auth: impl Into<Auth>) -> Self {
+        self.speech.auth = Some(auth.into());
+        self
+    }
+
     /// The subprotocols spoken here, the best first: the first one that the client offers too is
     /// chosen; a client that offers none of them is accepted without.
     #[must_use]
@@ -178,6 +189,25 @@ impl<H> RequireWebSocket<H> {
         self
     }
 
+    /// Who may come in to this route, plain HTTP included, instead of what the server says
+    /// ([`Builder::authenticate`](crate::Builder::authenticate)).
+    ///
+    /// # Example
+    /// ```
+    /// use landline::{Auth, Request, Result, WebSocket, require_websocket};
+    ///
+    /// fn news(_request: &Request, ws: &WebSocket) -> Result<()> {
+    ///     ws.send("for everybody")
+    /// }
+    /// let for_everybody = require_websocket(news).authenticate(Auth::open());
+    /// # let _ = for_everybody;
+    /// ```
+    #[must_use]
+    pub fn authenticate(mut self, auth: impl Into<Auth>) -> Self {
+        self.speech.auth = Some(auth.into());
+        self
+    }
+
     /// The status for plain HTTP instead of 426, for those who look for dwebsocket's 400.
     #[must_use]
     pub fn reject_status(mut self, status: u16) -> Self {
@@ -197,6 +227,10 @@ impl<H: Handler> Handler for AcceptWebSocket<H> {
     fn speaks_websocket(&self) -> bool {
         true
     }
+
+    fn auth(&self, method: &Method) -> Option<&Auth> {
+        self.speech.auth.as_ref().or_else(|| self.handler.auth(method))
+    }
 }
 
 impl<H> Handler for RequireWebSocket<H>
@@ -215,5 +249,9 @@ where
 
     fn speaks_websocket(&self) -> bool {
         true
+    }
+
+    fn auth(&self, _method: &Method) -> Option<&Auth> {
+        self.speech.auth.as_ref()
     }
 }

@@ -12,12 +12,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Networks, ProxyHeaders, Templates};
 use crate::hub::Hub;
 use crate::net::ceiling::HostCeiling;
-use crate::route::Handler;
+use crate::route::auth::GroupSigner;
 use crate::route::hosts::Hosts;
 use crate::route::probe::{Sight, Sighted};
 use crate::route::proxies::Proxies;
 use crate::route::request::Surroundings;
 use crate::route::router::Router;
+use crate::route::{Auth, Handler};
 use crate::server::app::App;
 use crate::server::complaints::Complaints;
 use crate::server::counts::HttpCounts;
@@ -36,6 +37,8 @@ pub struct Builder {
     templates: Templates,
     origins: Origins,
     hosts: Hosts,
+    auth: Option<Auth>,
+    group_signer: Option<GroupSigner>,
     accepts_all: bool,
     hub: Hub,
     proxies: Proxies,
@@ -74,6 +77,34 @@ impl Builder {
     #[must_use]
     pub fn origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
+        self
+    }
+
+    /// Who may come in, on every route that does not say otherwise itself. Default: everybody.
+    ///
+    /// # Example
+    /// ```
+    /// use landline::{Server, TrustedHeader, get};
+    ///
+    /// # fn main() -> landline::Result<()> {
+    /// // A proxy on this machine has its users log in, and says who they are.
+    /// let proxy = TrustedHeader::new("X-Remote-User", "127.0.0.1, ::1".parse()?)?;
+    /// let builder = Server::builder().authenticate(proxy).route("/", get(|_: &_| "welcome"));
+    /// # let _ = builder;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn authenticate(mut self, auth: impl Into<Auth>) -> Self {
+        self.auth = Some(auth.into());
+        self
+    }
+
+    /// The key for signed names of groups. Default: none, a signed name is not understood.
+    #[cfg(feature = "auth")]
+    #[must_use]
+    pub fn group_signer(mut self, signer: GroupSigner) -> Self {
+        self.group_signer = Some(signer);
         self
     }
 
@@ -163,6 +194,8 @@ impl Builder {
             templates: self.templates,
             hub: self.hub,
             origins: self.origins,
+            auth: self.auth,
+            group_signer: self.group_signer,
             hosts: self.hosts,
             config: Arc::clone(&config),
             proxies: self.proxies,

@@ -13,6 +13,9 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::http::{Networks, ProxyHeaders, Templates};
+use crate::route::Auth;
+#[cfg(feature = "auth")]
+use crate::route::GroupSigner;
 use crate::route::hosts::Hosts;
 use crate::route::proxies::Proxies;
 use crate::route::request::Surroundings;
@@ -72,6 +75,26 @@ impl Handle {
     /// Never.
     pub fn reload_proxies(&self, trusted: Networks, headers: ProxyHeaders) {
         self.change(|surroundings| surroundings.proxies = Proxies { trusted, headers });
+    }
+
+    /// Changes who may come in on routes that do not say so themselves; `None` for everybody. It
+    /// counts for the next request of every connection; a WebSocket that is open stays so.
+    ///
+    /// Keys and users in files are read again by `reload` of who uses them.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn reload_auth(&self, auth: Option<Auth>) {
+        self.change(|surroundings| surroundings.auth = auth);
+    }
+
+    /// Changes the key for signed names of groups; `None` understands none any more.
+    ///
+    /// # Blocking
+    /// Never.
+    #[cfg(feature = "auth")]
+    pub fn reload_group_signer(&self, signer: Option<GroupSigner>) {
+        self.change(|surroundings| surroundings.group_signer = signer);
     }
 
     /// Puts changed surroundings in the place of those that requests have taken so far.

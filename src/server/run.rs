@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
 
+use crate::config::AFTER_CUT;
 use crate::conn::RefusalReason;
 use crate::conn::drain::Order;
 use crate::deadline::Deadline;
@@ -24,9 +25,6 @@ use crate::server::accept::accept_loop;
 use crate::server::app::App;
 use crate::server::builder::Builder;
 use crate::sync::atomic::Ordering;
-
-/// How long handlers get to return after their connections were cut.
-const AFTER_CUT: Duration = Duration::from_secs(1);
 
 /// A server that listens and has its routes; [`run`](Self::run) serves.
 ///
@@ -295,6 +293,15 @@ impl Handle {
     /// Never.
     pub fn is_draining(&self) -> bool {
         self.app.stats.is_draining()
+    }
+
+    /// The longest that a graceful stop takes, see
+    /// [`Config::longest_stop`](crate::Config::longest_stop).
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn longest_stop(&self) -> Duration {
+        self.app.shared.config().longest_stop()
     }
 
     /// The groups of this server's connections.

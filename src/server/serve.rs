@@ -15,6 +15,7 @@ use crate::http::refusal::Refusal;
 use crate::http::request::{RequestHead, Version};
 use crate::http::{Method, Response};
 use crate::net::stream::Stream;
+use crate::route::Identity;
 use crate::route::handler::{FAILED, TOO_SLOW, is_too_slow, panic_text};
 use crate::route::request::{Request, Source};
 use crate::route::router::Route;
@@ -147,12 +148,15 @@ impl Session {
             Ok(received) => received,
             Err(next) => return next,
         };
-        let outcome =
-            match self.admit(&mut received).and_then(|()| self.prepare(&mut received.request)) {
-                Ok(Some(route)) => self.call(route, &received.request),
-                Ok(None) => Outcome::Answer(Response::empty(204)),
-                Err(refusal) => Outcome::Refused(refusal),
-            };
+        let admitted = self.admit(&mut received);
+        let outcome = match admitted.and_then(|()| self.prepare(&mut received.request)) {
+            Ok(Some(route)) => match self.let_in(route, &mut received.request) {
+                Ok(()) => self.call(route, &received.request),
+                Err(outcome) => outcome,
+            },
+            Ok(None) => Outcome::Answer(Response::empty(204)),
+            Err(refusal) => Outcome::Refused(refusal),
+        };
         self.conclude(&received, outcome)
     }
 
@@ -256,6 +260,29 @@ impl Session {
         request.set_params(params);
         self.prepare_websocket(route, request)?;
         Ok(Some(route))
+    }
+
+    /// Finds out who sends a request, and whether that one may come in.
+    #[inline(never)]
+    fn let_in(&self, route: &Route, request: &mut Request) -> Result<(), Outcome> {
+        let of_route = route.handler().auth(request.method());
+        let of_server = || request.surroundings().auth.as_ref();
+        let Some(auth) = of_route.or_else(of_server) else { return Ok(()) };
+        match catch_unwind(AssertUnwindSafe(|| auth.check(request))) {
+            Ok(Ok(Some(identity))) => {
+                let farewell = identity.expires().map(|_| auth.farewell());
+                request.set_identity(identity, farewell);
+                let name = request.identity().and_then(Identity::name);
+                name.map_or(Ok(()), |name| request.count_user(name))
+                    .map_err(|error| self.failure(error))
+            }
+            Ok(Ok(None)) => Ok(()),
+            Ok(Err(refusal)) => Err(Outcome::Refused(refusal)),
+            Err(panic) => {
+                self.panicked("authenticator", &*panic);
+                Err(Outcome::Panicked)
+            }
+        }
     }
 
     /// Calls a handler.

@@ -30,6 +30,9 @@ pub mod close_code {
     pub const RESTART: u16 = 1012;
     /// The client is too slow or the server too busy; come back later.
     pub const TRY_AGAIN: u16 = 1013;
+    /// The token or session with which the connection was opened is good no more; 401 with a 4
+    /// before it, as applications use to do.
+    pub const TOKEN_EXPIRED: u16 = 4401;
 }
 
 /// Longest reason that fits a control frame beside the code, in bytes.

@@ -110,6 +110,11 @@ impl Offer {
         &self.subprotocols
     }
 
+    /// Takes an offered subprotocol out: it is a secret and must not be answered.
+    pub(crate) fn forget_subprotocol(&mut self, name: &str) {
+        self.subprotocols.retain(|known| known != name);
+    }
+
     /// How the client would have messages compressed, in its order of preference.
     pub(crate) fn deflate(&self) -> &[DeflateOffer] {
         &self.deflate

@@ -7,6 +7,8 @@ use crate::source::{Finding, Source, assert_none, read_tree, root, tree_of};
 
 /// The crates of `[dependencies]` and the modules that may name them; `bin` is the binary.
 const CRATES: &[(&str, &[&str])] = &[
+    ("base64", &["route::auth"]),
+    ("bcrypt", &["route::auth::password"]),
     ("bytes", &["ws", "conn"]),
     ("clap", &["bin"]),
     ("cookie", &["http"]),
@@ -20,6 +22,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("minijinja", &["http"]),
     ("parking_lot", &["sync"]),
     ("percent_encoding", &["http"]),
+    ("ring", &["route::auth"]),
     // The load generator has sockets of its own: the library's are not public.
     ("rustix", &["net", "bin::landline::bench"]),
     // The bounds of generic functions.
@@ -35,6 +38,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tiny_http", &["http"]),
     ("toml", &["bin"]),
     ("tungstenite", &["ws", "bin::landline::bench::handshake"]),
+    // A client of the application's own backend.
+    ("ureq", &["route::auth::backend"]),
 ];
 
 /// Names of `std::net` that are values, and the bound of what takes an address; the others are
@@ -49,6 +54,9 @@ const ADDRESSES: &[&str] = &[
     "AddrParseError",
     "ToSocketAddrs",
 ];
+
+/// The library's sockets are not public: what is no server has its own.
+const SOCKETS_OF_THE_BINARY: &[&str] = &["bin::landline::notify", "bin::landline::doctor::wire"];
 
 /// Layers of values: bytes in, bytes out.
 const PURE: &[&str] = &["http", "ws"];
@@ -79,7 +87,7 @@ fn complaint(module: &[String], path: &Path) -> Option<String> {
     let is_address = path.segments.get(2).is_some_and(|name| ADDRESSES.contains(&name.as_str()));
     let is_socket =
         path.starts_with("std::net") && !is_address || path.starts_with("std::os::unix::net");
-    if is_socket && !is_at(&["net"]) {
+    if is_socket && !is_at(&["net"]) && !is_at(SOCKETS_OF_THE_BINARY) {
         return Some(format!("`{}` belongs to `net`", path.segments.join("::")));
     }
     if is_at(PURE) && EFFECTS.iter().any(|effect| path.starts_with(effect)) {

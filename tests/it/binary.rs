@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::harness::{Client, eventually};
 use crate::program::{Directory, Program, binary, landline, run};
 
-const FLAGS: [&str; 25] = [
+const FLAGS: [&str; 27] = [
     "--config",
     "--host",
     "--port",
@@ -23,6 +23,8 @@ const FLAGS: [&str; 25] = [
     "--allowed-host",
     "--publish-key",
     "--limit-concurrency",
+    "--drain-delay",
+    "--drain-time",
     "--limit-per-address",
     "--max-body-size",
     "--timeout-keep-alive",

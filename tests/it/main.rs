@@ -7,8 +7,20 @@ mod packed;
 mod program;
 #[cfg(feature = "cli")]
 mod stand_in;
+#[cfg(feature = "auth")]
+mod tokens;
 
 mod api;
+mod auth;
+#[cfg(feature = "auth")]
+mod auth_backend;
+#[cfg(feature = "auth")]
+mod auth_basic;
+mod auth_expiry;
+#[cfg(feature = "auth")]
+mod auth_groups;
+#[cfg(feature = "auth")]
+mod auth_jwt;
 mod backpressure;
 #[cfg(feature = "cli")]
 mod bench;
@@ -64,5 +76,7 @@ mod starved;
 mod stop;
 #[cfg(feature = "cli")]
 mod stopping;
+#[cfg(feature = "cli")]
+mod supervised;
 #[cfg(feature = "testing")]
 mod testing;

@@ -9,6 +9,7 @@ use crate::bench::BenchArgs;
 use crate::exit::Exit;
 use crate::init::DEFAULT_FILE;
 use crate::said::Flags;
+use crate::service::args::ServiceArgs;
 use crate::show::Form;
 
 /// A synchronous WebSocket and HTTP server. Without a command it serves its demo.
@@ -48,6 +49,9 @@ enum Command {
         #[command(flatten)]
         flags: Box<Flags>,
     },
+    /// Install the server as a service of this host, under systemd
+    #[command(max_term_width = 100)]
+    Service(ServiceArgs),
     /// Load a WebSocket server, check what comes back, and say what it costs
     #[command(max_term_width = 100)]
     Bench(Box<BenchArgs>),
@@ -60,6 +64,7 @@ pub(crate) enum Asked {
     Init(PathBuf),
     Check(Box<Flags>),
     Config(Box<Flags>, Form),
+    Service(ServiceArgs),
     Bench(Box<BenchArgs>),
 }
 
@@ -75,6 +80,7 @@ pub(crate) fn read() -> Result<Asked, Exit> {
         Some(Command::Config { json, flags }) => {
             Asked::Config(flags, if json { Form::Json } else { Form::Table })
         }
+        Some(Command::Service(asked)) => Asked::Service(asked),
         Some(Command::Bench(bench)) => Asked::Bench(bench),
         None => Asked::Serve(line.serve),
     });
@@ -98,6 +104,7 @@ Examples:
   landline check --config landline.toml     reads everything as a start would, and says what is wrong
   landline config                           the values in force, and where each comes from
   LANDLINE_PORT=9000 landline serve         settings from the environment
+  landline service install --dry-run        what would make it a service of this host
   landline bench echo ws://127.0.0.1:8000/echo    how much a running server does, see
                                             landline bench --help
 
@@ -107,7 +114,9 @@ ws_max_size. A relative path in the file counts from the file's directory.
 Times are seconds, with fractions if you like: 0.5.
 
 Signals: Ctrl+C (SIGINT) or SIGTERM stops the server: WebSockets are closed with 1001, and
-connections get the time of --timeout-graceful-shutdown to end. A second signal ends it at once.
+connections get the time of --timeout-graceful-shutdown to end. With --drain-delay and --drain-time
+it first lets a load balancer notice, and then closes them one after the other. A second signal
+ends it at once.
 SIGHUP reads the settings again, and files that they name: all of it or, if something is wrong,
 nothing. The log says what has changed, and what needs a restart.
 

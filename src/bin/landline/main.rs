@@ -12,16 +12,19 @@ mod init;
 mod listen;
 mod logging;
 mod names;
+mod notify;
 mod pages;
 mod publish;
 mod ready;
 mod reload;
 mod said;
 mod serve;
+mod service;
 mod settings;
 mod show;
 mod signals;
 mod values;
+mod watchdog;
 
 use std::process::ExitCode;
 
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Ok(Asked::Init(path)) => init::init(&path),
         Ok(Asked::Check(flags)) => return check::check(&flags).into(),
         Ok(Asked::Config(flags, form)) => show::show(&flags, form),
+        Ok(Asked::Service(asked)) => return service::run(asked),
         Ok(Asked::Bench(asked)) => return bench::run(*asked),
         Err(exit) => return exit.into(),
     };

@@ -26,18 +26,22 @@ pub(crate) struct Reloader {
 }
 
 impl Reloader {
-    /// Reads the settings again, and says in the log what became of it.
+    /// Reads the settings again, and says in the log and in short what became of it.
     ///
     /// # Blocking
     /// Reads files.
-    pub(crate) fn reload(&mut self) {
+    pub(crate) fn reload(&mut self) -> String {
         match self.try_reload() {
-            Ok(changes) => log::info!("settings read again: {changes}"),
+            Ok(changes) => {
+                log::info!("settings read again: {changes}");
+                format!("serving; settings read again: {changes}")
+            }
             Err(failure) => {
                 log::error!("settings refused, those in force stay as they are");
                 for text in failure.texts() {
                     log::error!("settings refused: {text}");
                 }
+                "serving with the old settings; the new ones were refused".into()
             }
         }
     }

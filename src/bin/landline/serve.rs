@@ -7,7 +7,10 @@ use crate::listen::listen;
 use crate::ready::Ready;
 use crate::reload::Reloader;
 use crate::said::{Flags, Stated};
-use crate::{banner, check, demo, logging, signals};
+use crate::{banner, check, demo, logging, notify, signals, watchdog};
+
+/// What a service manager shows.
+const SERVING: &str = "serving";
 
 /// Gathers the settings and serves.
 ///
@@ -39,6 +42,8 @@ pub(crate) fn serve(flags: &Flags) -> Result<(), Failure> {
     };
     signals::watch(server.handle(), move || reloader.reload())?;
     log::info!("publishing by HTTP: {}", publishing.words());
+    watchdog::start(server.handle())?;
     banner::print(&server, &publishing);
+    notify::ready(SERVING);
     Ok(server.run()?)
 }

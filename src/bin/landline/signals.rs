@@ -9,14 +9,16 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::exit::{Exit, Failure};
+use crate::notify;
 
-/// Starts the thread that waits for signals; it calls `reload` for each SIGHUP until the stop.
+/// Starts the thread that waits for signals; it calls `reload` for each SIGHUP until the stop, which
+/// says what became of it.
 ///
 /// # Errors
 /// The operating system gives no descriptors or no thread for it.
 pub(crate) fn watch(
     handle: Handle,
-    mut reload: impl FnMut() + Send + 'static,
+    mut reload: impl FnMut() -> String + Send + 'static,
 ) -> Result<(), Failure> {
     let failed = |error| Failure::io(Exit::Io, "cannot watch for signals", &error);
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(failed)?;
@@ -27,7 +29,9 @@ pub(crate) fn watch(
                 SIGHUP if is_stopping => log::info!("SIGHUP received while stopping: nothing done"),
                 SIGHUP => {
                     log::info!("SIGHUP received: reading the settings again");
-                    reload();
+                    notify::reloading();
+                    let outcome = reload();
+                    notify::ready(&outcome);
                 }
                 signal if is_stopping => {
                     log::warn!("{} received again: ending at once", name(signal));
@@ -38,6 +42,7 @@ pub(crate) fn watch(
                 }
                 signal => {
                     log::info!("{} received: stopping; once more ends at once", name(signal));
+                    notify::stopping(handle.longest_stop());
                     handle.stop();
                     is_stopping = true;
                 }

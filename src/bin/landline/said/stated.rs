@@ -1,6 +1,6 @@
 //! All layers, one over the other: what was said in the end, and where.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::exit::{Exit, Failure};
 use crate::said::all::{Said, find};
@@ -36,6 +36,17 @@ impl Stated {
             None => layer,
         };
         Self::new(layer, file)
+    }
+
+    /// Reads a settings file alone.
+    ///
+    /// # Blocking
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// As [`gather`](Self::gather) for the file.
+    pub(crate) fn of_file(path: &Path) -> Result<Self, Failure> {
+        Self::new(file::read(path)?, Some(path.to_owned()))
     }
 
     /// Takes what a layer says.

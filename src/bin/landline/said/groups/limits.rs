@@ -30,7 +30,15 @@ declare! {
     timeout_send: One<Duration> =
         SECONDS, Preset::seconds(Config::default().send_timeout()), Live;
 
-    /// Time for open connections to end when the server stops
+    /// Time that a server which was told to stop serves on as before, not ready any more, until its
+    /// load balancer has noticed
+    drain_delay: One<Duration> = SECONDS, Preset::seconds(Config::default().drain_delay()), Live;
+
+    /// Time over which WebSockets are closed when the server stops, one after the other, so that
+    /// their clients do not all come back at the same moment
+    drain_time: One<Duration> = SECONDS, Preset::seconds(Config::default().drain_time()), Live;
+
+    /// Time for open connections to end when the server stops, after --drain-time
     timeout_graceful_shutdown: One<Duration> =
         SECONDS, Preset::seconds(Config::default().shutdown_grace()), Live;
 }

@@ -27,6 +27,7 @@ use crate::route::users::{UserSeat, Users};
 use crate::sync::Mutex;
 use crate::ws::Origins;
 use crate::ws::close::CloseFrame;
+use crate::ws::origin::Site;
 
 /// The connection of a request: who is at its other end, and where the body comes from when a
 /// handler asks for it.
@@ -330,6 +331,11 @@ impl Request {
         self.source.peer()
     }
 
+    /// Its handshake is not accepted, so it counts for nobody.
+    pub(crate) fn uncount_user(&self) {
+        self.user_seat.lock().take();
+    }
+
     /// The number of the connection, as in the log and in the system's name for its thread.
     pub fn conn_id(&self) -> u64 {
         self.source.conn_id()
@@ -412,9 +418,14 @@ impl Request {
         &self.surroundings.sighted
     }
 
+    /// What it is for, for the rule about origins.
+    pub(crate) fn site(&self) -> Site<'_> {
+        Site { host: self.host(), is_tls: self.scheme() == Scheme::Https.as_str() }
+    }
+
     /// True if a web page sends this that is of the same host or on the server's list of origins.
     pub(crate) fn is_of_known_page(&self) -> bool {
-        self.surroundings.origins.knows_page(&self.head)
+        self.surroundings.origins.knows_page(&self.head, self.site())
     }
 
     /// Fills a template of the server with values and answers it as HTML.

@@ -216,6 +216,8 @@ impl Session {
                 return Next::Close;
             }
             self.io.put_back(ws.decline().unwrap_or_default());
+            // Before the answer, so that who tries again at once finds the place free.
+            request.uncount_user();
         }
         let is_foreign = matches!(&outcome, Outcome::Refused(refusal) if refusal.is_foreign());
         let response = match outcome {
@@ -318,7 +320,7 @@ impl Session {
             Handshake::Refused(refusal) => Err(refusal),
             Handshake::Valid(_) if app.stats.is_stopping() => Err(Refusal::unavailable()),
             Handshake::Valid(offer) => {
-                request.surroundings().origins.check(request.head())?;
+                request.surroundings().origins.check(request.head(), request.site())?;
                 let (conn, stream) = (Arc::clone(&self.conn), Arc::clone(&self.arrival.stream));
                 let early = self.io.take_early();
                 self.conn.begin_story(Arc::clone(route.name()));

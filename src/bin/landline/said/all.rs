@@ -1,6 +1,6 @@
 //! All groups together.
 
-use crate::said::groups::{Access, Insecure, Limits, Listening, Log, Pages, WebSocket};
+use crate::said::groups::{Access, Admin, Insecure, Limits, Listening, Log, Pages, WebSocket};
 use crate::said::layer::Layer;
 use crate::said::setting::Setting;
 
@@ -33,6 +33,7 @@ groups! {
     access: Access;
     limits: Limits;
     pages: Pages;
+    admin: Admin;
     log: Log;
     insecure: Insecure;
 }

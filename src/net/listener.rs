@@ -19,9 +19,6 @@ use crate::net::unix::{self, SocketFile};
 use crate::net::waker::Waker;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-/// Connections the kernel holds for us until they are accepted (cut to `somaxconn`).
-const BACKLOG: i32 = 1024;
-
 /// Why no connection was accepted.
 #[derive(Debug)]
 pub(crate) enum AcceptFailure {
@@ -52,11 +49,14 @@ pub(crate) struct Listener {
     /// ends our waiting instead.
     waker: Option<Waker>,
     is_closed: AtomicBool,
+    /// Connections begin with a PROXY header.
+    expects_proxy: AtomicBool,
 }
 
 impl Listener {
-    /// Binds and listens; port 0 takes a free one.
-    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
+    /// Binds and listens; port 0 takes a free one. The kernel holds `backlog` connections for us
+    /// until they are accepted, cut to `somaxconn`.
+    pub(crate) fn bind(address: SocketAddr, backlog: u32) -> io::Result<Self> {
         let family = match address {
             SocketAddr::V4(_) => AddressFamily::INET,
             SocketAddr::V6(_) => AddressFamily::INET6,
@@ -68,15 +68,15 @@ impl Listener {
         // Nagle's algorithm off: what is accepted takes this over, which saves it a call each.
         sockopt::set_tcp_nodelay(&fd, true)?;
         rustix::net::bind(&fd, &address)?;
-        rustix::net::listen(&fd, BACKLOG)?;
+        rustix::net::listen(&fd, i32::try_from(backlog).unwrap_or(i32::MAX))?;
         let address = SocketAddr::try_from(rustix::net::getsockname(&fd)?)?;
         Ok(Self::new(fd, Place::Address(address), None))
     }
 
     /// Listens on a Unix socket, see [`unix::bind`].
-    pub(crate) fn bind_unix(path: &Path, mode: u32) -> Result<Self> {
+    pub(crate) fn bind_unix(path: &Path, mode: u32, backlog: u32) -> Result<Self> {
         let (fd, file) = unix::bind(path, mode)?;
-        rustix::net::listen(&fd, BACKLOG).map_err(|error| {
+        rustix::net::listen(&fd, i32::try_from(backlog).unwrap_or(i32::MAX)).map_err(|error| {
             let text = format!("cannot listen on {}", path.display());
             Error::new(ErrorKind::Bind, text).with_source(io::Error::from(error))
         })?;
@@ -103,7 +103,14 @@ impl Listener {
     }
 
     fn new(fd: OwnedFd, place: Place, waker: Option<Waker>) -> Self {
-        Self { fd, place, tls: None, waker, is_closed: AtomicBool::new(false) }
+        Self {
+            fd,
+            place,
+            tls: None,
+            waker,
+            is_closed: AtomicBool::new(false),
+            expects_proxy: AtomicBool::new(false),
+        }
     }
 
     /// Has its connections speak TLS.
@@ -123,6 +130,16 @@ impl Listener {
     /// True if only programs of this host can connect, and browsers among them.
     pub(crate) fn is_loopback(&self) -> bool {
         self.address().is_some_and(|address| address.ip().is_loopback())
+    }
+
+    /// Has connections begin with a PROXY header.
+    pub(crate) fn expect_proxy(&self) {
+        self.expects_proxy.store(true, Ordering::Relaxed);
+    }
+
+    /// True if connections begin with a PROXY header.
+    pub(crate) fn expects_proxy(&self) -> bool {
+        self.expects_proxy.load(Ordering::Relaxed)
     }
 
     /// Blocks for the next connection, until [`close`](Self::close).
@@ -227,7 +244,7 @@ mod tests {
     fn what_is_accepted_does_not_wait_for_full_packets() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             // A host may have no IPv6.
-            let Ok(listener) = Listener::bind(address.parse().unwrap()) else { continue };
+            let Ok(listener) = Listener::bind(address.parse().unwrap(), 8) else { continue };
             let client = TcpStream::connect(listener.address().unwrap()).unwrap();
             let stream = listener.accept().unwrap();
             assert_eq!(stream.peer().address(), client.local_addr().unwrap());

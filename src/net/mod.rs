@@ -8,6 +8,7 @@ pub(crate) mod listener;
 pub(crate) mod peer;
 pub(crate) mod poll;
 pub(crate) mod process;
+pub(crate) mod proxy_protocol;
 pub(crate) mod socket;
 pub(crate) mod stream;
 pub(crate) mod thread;

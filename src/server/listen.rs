@@ -5,7 +5,6 @@ use std::fmt;
 use std::net::ToSocketAddrs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::listener::Listener;
@@ -15,14 +14,17 @@ use crate::server::builder::Builder;
 use crate::server::run::Server;
 
 /// Listens on an address, or on each that a name stands for.
-pub(super) fn listen(address: impl ToSocketAddrs + fmt::Debug) -> Result<Vec<Listener>> {
+pub(super) fn listen(
+    address: impl ToSocketAddrs + fmt::Debug,
+    backlog: u32,
+) -> Result<Vec<Listener>> {
     let wrong = |error| {
         let text = format!("{address:?} is not an address to listen on");
         Error::new(ErrorKind::Bind, text).with_source(error)
     };
     let addresses = address.to_socket_addrs().map_err(wrong)?;
     let listeners = addresses.map(|address| {
-        Listener::bind(address).map_err(|error| {
+        Listener::bind(address, backlog).map_err(|error| {
             let text = format!("cannot listen on {address}");
             Error::new(ErrorKind::Bind, text).with_source(error)
         })
@@ -47,10 +49,10 @@ impl Server {
     /// # Errors
     /// As [`bind`](Self::bind).
     #[cfg(feature = "tls")]
-    pub fn bind_tls(mut self, address: impl ToSocketAddrs + fmt::Debug, tls: &Tls) -> Result<Self> {
-        let listeners = listen(address)?.into_iter().map(|listener| listener.with_tls(tls));
-        self.listeners.extend(listeners.map(Arc::new));
-        Ok(self)
+    pub fn bind_tls(self, address: impl ToSocketAddrs + fmt::Debug, tls: &Tls) -> Result<Self> {
+        let listeners = listen(address, self.backlog())?.into_iter();
+        let listeners = listeners.map(|listener| listener.with_tls(tls)).collect();
+        Ok(self.with_listeners(listeners))
     }
 
     /// Listens on a Unix socket, for programs of this host that may write to its file.
@@ -61,7 +63,8 @@ impl Server {
     ///
     /// Requests may name any host, as behind a proxy, unless
     /// [`allowed_hosts`](Builder::allowed_hosts) lists them; and no limit for each address counts,
-    /// since such clients have none.
+    /// since such clients have none. To believe what a proxy says that comes this way, trust the
+    /// address that stands for it, `0.0.0.0` ([`trusted_proxies`](Builder::trusted_proxies)).
     ///
     /// # Blocking
     /// While another server of this host is just starting on the same path.
@@ -72,9 +75,9 @@ impl Server {
     ///
     /// # Errors
     /// `Bind`: somebody listens there, there is something else, or the path may not be written.
-    pub fn bind_unix(mut self, path: impl AsRef<Path>, mode: u32) -> Result<Self> {
-        self.listeners.push(Arc::new(Listener::bind_unix(path.as_ref(), mode)?));
-        Ok(self)
+    pub fn bind_unix(self, path: impl AsRef<Path>, mode: u32) -> Result<Self> {
+        let listener = Listener::bind_unix(path.as_ref(), mode, self.backlog())?;
+        Ok(self.with_listeners(vec![listener]))
     }
 
     /// Listens on a socket that somebody else has opened: a `TcpListener` or `UnixListener` of the
@@ -89,9 +92,9 @@ impl Server {
     ///
     /// # Source
     /// systemd `sd_listen_fds(3)`.
-    pub fn bind_listener(mut self, socket: impl Into<OwnedFd>) -> Result<Self> {
-        self.listeners.push(Arc::new(inherit(socket.into())?));
-        Ok(self)
+    pub fn bind_listener(self, socket: impl Into<OwnedFd>) -> Result<Self> {
+        let listener = inherit(socket.into())?;
+        Ok(self.with_listeners(vec![listener]))
     }
 
     /// As [`bind_listener`](Self::bind_listener), with TLS.
@@ -102,9 +105,9 @@ impl Server {
     /// # Errors
     /// As [`bind_listener`](Self::bind_listener).
     #[cfg(feature = "tls")]
-    pub fn bind_tls_listener(mut self, socket: impl Into<OwnedFd>, tls: &Tls) -> Result<Self> {
-        self.listeners.push(Arc::new(inherit(socket.into())?.with_tls(tls)));
-        Ok(self)
+    pub fn bind_tls_listener(self, socket: impl Into<OwnedFd>, tls: &Tls) -> Result<Self> {
+        let listener = inherit(socket.into())?.with_tls(tls);
+        Ok(self.with_listeners(vec![listener]))
     }
 }
 

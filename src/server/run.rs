@@ -15,6 +15,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
 
 use crate::config::AFTER_CUT;
+use crate::conn::RefusalReason;
 use crate::conn::drain::Order;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
@@ -47,7 +48,9 @@ use crate::sync::atomic::Ordering;
 /// ```
 pub struct Server {
     app: Arc<App>,
-    pub(super) listeners: Vec<Arc<Listener>>,
+    listeners: Vec<Arc<Listener>>,
+    /// Where those of the last call begin.
+    last_bound: usize,
     orders: Receiver<Order>,
     handle: Handle,
 }
@@ -71,7 +74,7 @@ impl Server {
     pub(crate) fn new(app: Arc<App>) -> Self {
         let (sender, orders) = bounded(8);
         let handle = Handle { app: Arc::clone(&app), orders: sender };
-        Self { app, listeners: Vec::new(), orders, handle }
+        Self { app, listeners: Vec::new(), last_bound: 0, orders, handle }
     }
 
     /// Listens on one more address (on each address, if a name stands for several). Port 0
@@ -83,9 +86,48 @@ impl Server {
     /// # Errors
     /// `Bind`: the address is wrong, in use or not permitted; the text names it, the source says
     /// why.
-    pub fn bind(mut self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Self> {
-        self.listeners.extend(listen(address)?.into_iter().map(Arc::new));
-        Ok(self)
+    pub fn bind(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Self> {
+        let listeners = listen(address, self.backlog())?;
+        Ok(self.with_listeners(listeners))
+    }
+
+    /// Adds what one call listens on.
+    pub(super) fn with_listeners(mut self, listeners: Vec<Listener>) -> Self {
+        self.last_bound = self.listeners.len();
+        self.listeners.extend(listeners.into_iter().map(Arc::new));
+        self
+    }
+
+    /// Connections that the kernel holds for us until they are accepted.
+    pub(super) fn backlog(&self) -> u32 {
+        self.app.shared.config().listen_backlog()
+    }
+
+    /// Says that connections to what the last call of [`bind`](Self::bind) listens on begin with a
+    /// PROXY header, version 1 or 2, which tells for whom they are: its address is that of the
+    /// [`peer`](crate::Request::peer) in requests, logs and limits.
+    ///
+    /// Only the [trusted proxies](crate::Builder::trusted_proxies) may connect there. Others, and
+    /// who sends no valid header within [`head_timeout`](crate::Config::head_timeout), are closed
+    /// without an answer.
+    ///
+    /// # Example
+    /// ```
+    /// use landline::Server;
+    /// let server = Server::builder()
+    ///     .trusted_proxies("127.0.0.1".parse()?)
+    ///     .bind("127.0.0.1:0")? // for health checks
+    ///     .bind("127.0.0.1:0")?
+    ///     .expect_proxy_protocol();
+    /// # Ok::<(), landline::Error>(())
+    /// ```
+    ///
+    /// # Source
+    /// HAProxy's `doc/proxy-protocol.txt`; `accept-proxy` there, `proxy_protocol` in nginx.
+    #[must_use]
+    pub fn expect_proxy_protocol(self) -> Self {
+        self.listeners[self.last_bound..].iter().for_each(|listener| listener.expect_proxy());
+        self
     }
 
     /// The addresses it listens on, with their real ports, in the order of binding; Unix sockets
@@ -281,12 +323,37 @@ impl Handle {
         self.app.stats.open()
     }
 
-    /// Clients that were answered 503 because there was no place, thread or descriptor for them.
+    /// Clients that were turned away by a limit, or for what their proxy said, whatever the
+    /// [reason](Self::refused).
     ///
     /// # Blocking
     /// Never.
     pub fn refused_clients(&self) -> u64 {
-        self.app.stats.refused()
+        self.app.shared.refusals.sum()
+    }
+
+    /// Open connections that have not sent a whole request yet.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn silent_connections(&self) -> usize {
+        self.app.stats.silent()
+    }
+
+    /// Clients that were turned away for one reason.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn refused(&self, reason: RefusalReason) -> u64 {
+        self.app.shared.refusals.of(reason)
+    }
+
+    /// WebSocket clients that went on sending faster than they may and were closed with 1008.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn fast_clients(&self) -> u64 {
+        self.app.shared.fast_clients.load(Ordering::Relaxed)
     }
 
     /// WebSocket clients that stopped reading and were closed with 1013.

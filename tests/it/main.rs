@@ -34,6 +34,7 @@ mod close;
 mod closed;
 mod consumer;
 mod consumer_groups;
+mod crowd;
 mod deflate;
 mod deflate_groups;
 #[cfg(feature = "cli")]
@@ -59,8 +60,10 @@ mod limits;
 mod messages;
 mod metrics;
 mod overflow;
+mod pace;
 mod presence;
 mod protocol;
+mod proxied;
 mod publish;
 mod publish_access;
 #[cfg(feature = "cli")]

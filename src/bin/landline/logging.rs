@@ -6,6 +6,9 @@ use std::io::Write as _;
 use env_logger::Builder;
 use log::LevelFilter;
 
+/// What the targets of the library and of this program begin with.
+const OURS: &str = "landline";
+
 /// The target of the library's access log.
 const ACCESS: &str = "landline::access";
 
@@ -14,7 +17,9 @@ pub(crate) fn start(level: LevelFilter, access_log: bool) {
     let access = if access_log { level } else { LevelFilter::Off };
     // Without RUST_LOG: the level has a setting of its own.
     Builder::new()
-        .filter_level(level)
+        // What others say in detail may hold what the library leaves out: addresses with keys.
+        .filter_level(level.min(LevelFilter::Warn))
+        .filter_module(OURS, level)
         .filter_module(ACCESS, access)
         .format(|out, record| {
             let time = out.timestamp_millis();

@@ -21,7 +21,7 @@ const SERVING: &str = "serving";
 /// Why it cannot start.
 pub(crate) fn serve(flags: &Flags) -> Result<(), Failure> {
     let stated = Stated::gather(flags)?;
-    let Ready { settings, pages } = Ready::prepare(&stated)?;
+    let Ready { settings, pages, login } = Ready::prepare(&stated)?;
     logging::start(settings.log_level, settings.access_log);
     if let Err(error) = landline::raise_descriptor_limit() {
         log::warn!("{}", error.chain());
@@ -29,7 +29,7 @@ pub(crate) fn serve(flags: &Flags) -> Result<(), Failure> {
     check::warnings(&stated).iter().for_each(|warning| log::warn!("{warning}"));
     let (publishing, files) = (settings.publishing.clone(), pages.files.clone());
     let builder = publishing.routes(demo::routes(Server::builder(), pages));
-    let server = listen(builder, settings)?;
+    let server = listen(login.guard(builder), settings)?;
     let (handle, addresses) = (server.handle(), server.local_addrs());
     let flags = flags.clone();
     let mut reloader = Reloader {

@@ -1,6 +1,6 @@
 //! All groups together.
 
-use crate::said::groups::{Access, Insecure, Limits, Listening, Log, Pages, WebSocket};
+use crate::said::groups::{Access, Insecure, Limits, Listening, Log, Login, Pages, WebSocket};
 use crate::said::layer::Layer;
 use crate::said::setting::Setting;
 
@@ -31,6 +31,7 @@ groups! {
     listening: Listening;
     websocket: WebSocket;
     access: Access;
+    login: Login;
     limits: Limits;
     pages: Pages;
     log: Log;

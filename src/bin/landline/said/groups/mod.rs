@@ -5,6 +5,7 @@ mod insecure;
 mod limits;
 mod listening;
 mod log;
+mod login;
 mod pages;
 mod websocket;
 
@@ -13,5 +14,6 @@ pub(crate) use insecure::Insecure;
 pub(crate) use limits::Limits;
 pub(crate) use listening::Listening;
 pub(crate) use log::Log;
+pub(crate) use login::Login;
 pub(crate) use pages::Pages;
 pub(crate) use websocket::WebSocket;

@@ -71,17 +71,17 @@ class Plot {
     const values = samples.flatMap(sample => this.#lines.map(line => sample[line.at] ?? 0));
     const top = ceiling(Math.max(0, ...values));
     const now = samples.at(-1)?.[0] ?? Date.now();
-    const x = at => width - (now - at) / (SHOWN * EVERY) * width;
+    // A server that has just begun has its minutes drawn large.
+    const age = now - (samples[0]?.[0] ?? now);
+    const minutes = [1, 2, 5, 10].find(minutes => minutes * 60000 >= age) ?? 10;
+    const x = at => width - (now - at) / (minutes * 60000) * width;
     const y = value => low - value / top * (low - high);
     const parts = [];
     for (const part of [0, .5, 1]) {
       parts.push(shape("line", { x1: 0, x2: width, y1: y(top * part), y2: y(top * part) }));
     }
     parts.push(label(0, high - 4, this.#words(top), "start"));
-    for (const minutes of [10, 5]) {
-      const left = width - minutes * 60000 / (SHOWN * EVERY) * width;
-      parts.push(label(left, height - 3, `${minutes} min ago`, minutes === 10 ? "start" : "middle"));
-    }
+    parts.push(label(0, height - 3, `${minutes} min ago`, "start"));
     parts.push(label(width, height - 3, "now", "end"));
     this.#lines.forEach((line, number) => {
       const points = samples.filter(sample => sample[line.at] !== null && sample[line.at] !== undefined)
@@ -160,6 +160,7 @@ function showFigures(figures) {
   text("memory", bytes(figures.resident_bytes));
   text("threads", count(figures.threads));
   text("descriptors", count(figures.descriptors));
+  text("rooms", count(figures.groups));
   element("say-send").disabled = !mayChange;
   element("say-send").title = mayChange ? "" : "Needs a server with --admin-key";
   for (const plot of plots) plot.draw(samples);

@@ -82,6 +82,16 @@ impl Handle {
         Ok(true)
     }
 
+    /// True if a message passes through every relay of the hub and back, and the keeper ticks: what
+    /// [`Probe::alive`] says.
+    ///
+    /// # Blocking
+    /// Until both are known, each at most for `time`.
+    pub fn is_alive(&self, time: Duration) -> bool {
+        let pulse = self.app.pulse(time);
+        pulse.hub.is_some() && pulse.keeper
+    }
+
     /// Why nothing new should be sent to this server: `draining`, `stopping` or `full`; `None` if it
     /// should.
     /// What [`Probe::ready`] says.

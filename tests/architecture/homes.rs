@@ -34,7 +34,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("signal_hook", &["bin"]),
     ("simdutf8", &["ws"]),
     ("strsim", &["bin"]),
-    ("subtle", &["route::publish"]),
+    ("subtle", &["route::publish", "bin::landline::admin"]),
     ("tiny_http", &["http"]),
     ("toml", &["bin"]),
     ("tungstenite", &["ws", "bin::landline::bench::handshake"]),

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::harness::{Client, eventually};
 use crate::program::{Directory, Program, binary, landline, run};
 
-const FLAGS: [&str; 27] = [
+const FLAGS: [&str; 32] = [
     "--config",
     "--host",
     "--port",
@@ -31,10 +31,15 @@ const FLAGS: [&str; 27] = [
     "--timeout-send",
     "--timeout-graceful-shutdown",
     "--templates",
+    "--admin-port",
+    "--admin-host",
+    "--admin-key",
     "--log-level",
+    "--log-format",
     "--no-access-log",
     "--insecure-any-origin",
     "--insecure-publish-without-key",
+    "--insecure-admin-without-key",
     "--version",
 ];
 
@@ -56,7 +61,7 @@ fn help_names_flags_variables_and_exit_codes() {
         assert!(ended.stdout.contains(part), "{part}");
     }
     let serve = run(&["serve", "--help"]);
-    assert!(FLAGS[..24].iter().all(|flag| serve.stdout.contains(flag)), "{}", serve.stdout);
+    assert!(FLAGS[..31].iter().all(|flag| serve.stdout.contains(flag)), "{}", serve.stdout);
 }
 
 #[test]

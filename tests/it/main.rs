@@ -10,6 +10,8 @@ mod stand_in;
 #[cfg(feature = "auth")]
 mod tokens;
 
+#[cfg(feature = "cli")]
+mod admin;
 mod api;
 mod auth;
 #[cfg(feature = "auth")]

@@ -8,14 +8,18 @@ use landline::Server;
 use crate::publish::Publishing;
 
 /// Prints where the server listens.
-pub(crate) fn print(server: &Server, publishing: &Publishing) {
-    let text = text(server, publishing).unwrap_or_default();
+pub(crate) fn print(server: &Server, publishing: &Publishing, admin: Option<&str>) {
+    let text = text(server, publishing, admin).unwrap_or_default();
     let mut out = io::stdout().lock();
     // Nobody has to listen: a server whose output was closed serves all the same.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-fn text(server: &Server, publishing: &Publishing) -> Result<String, std::fmt::Error> {
+fn text(
+    server: &Server,
+    publishing: &Publishing,
+    admin: Option<&str>,
+) -> Result<String, std::fmt::Error> {
     let mut text = format!("\nLandline {}\n\n", env!("CARGO_PKG_VERSION"));
     let mut label = "Listening on";
     for address in server.local_addrs() {
@@ -26,6 +30,10 @@ fn text(server: &Server, publishing: &Publishing) -> Result<String, std::fmt::Er
     writeln!(text, "  {:<14}/  /index/  /index2/  /chat/  /echo?message=hello", "Open")?;
     writeln!(text, "  {:<14}/api/publish  /send/?message=hello", "Publish")?;
     writeln!(text, "  {:<14}{}", "", publishing.words())?;
+    if let Some(page) = admin {
+        writeln!(text, "  {:<14}{page}  and /metrics", "Admin")?;
+    }
+    writeln!(text, "  {:<14}/healthz  /readyz", "Health")?;
     writeln!(text, "  {:<14}up to {}", "Connections", server.max_connections())?;
     writeln!(text, "  {:<14}Ctrl+C\n", "Stop")?;
     Ok(text)

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::chat;
-use crate::pages::{ICON, Pages, guarded};
+use crate::pages::{Pages, guarded};
 
 /// Adds the demo to a server.
 pub(crate) fn routes(builder: Builder, pages: Pages) -> Builder {
@@ -23,12 +23,7 @@ pub(crate) fn routes(builder: Builder, pages: Pages) -> Builder {
         .route("/echo_once", require_websocket(echo_once))
         .route("/echo", get(accept_websocket(echo)));
     builder = chat::routes(builder);
-    for (name, file) in pages.files.routes() {
-        if name == ICON {
-            builder = builder.route("/favicon.ico", get(file.clone()));
-        }
-        builder = builder.route(format!("/static/{name}"), get(file));
-    }
+    builder = pages.files.serve(builder);
     // Behind every other route below /ws/. Clients listen here; publishing is for the server.
     builder.route("/ws/<facility>/", facility())
 }

@@ -28,7 +28,12 @@ struct Door {
 
 /// The doors that are open and not meant to be.
 #[derive(Clone, Debug)]
-pub(crate) struct Doors(Vec<Door>);
+pub(crate) struct Doors {
+    /// Of the server itself.
+    open: Vec<Door>,
+    /// Of the admin page on a listener of its own.
+    admin: Option<Door>,
+}
 
 impl Doors {
     /// Finds the doors that these settings leave open.
@@ -58,7 +63,14 @@ impl Doors {
         ];
         let open =
             doors.into_iter().filter(|(is_open, is_meant, _)| *is_open && *is_meant != Some(true));
-        Self(open.map(|(_, _, door)| door).collect())
+        let is_guarded = said.admin.admin_key.is_some();
+        let is_meant = permits.insecure_admin_without_key == Some(true);
+        let admin = (!is_guarded && !is_meant).then_some(Door {
+            open: "anybody may see on the admin page who is connected",
+            remedy: "give a key with --admin-key (or LANDLINE_ADMIN_KEY)",
+            permit: "insecure_admin_without_key",
+        });
+        Self { open: open.map(|(_, _, door)| door).collect(), admin }
     }
 
     /// Refuses open doors where others are meant to come in: before anything is bound.
@@ -66,9 +78,12 @@ impl Doors {
     /// # Errors
     /// A sentence for each door.
     pub(crate) fn check_said(&self, said: &Said) -> Result<(), Failure> {
-        match reachable(said) {
-            Some(how) => self.refuse(&how),
-            None => Ok(()),
+        let own = reachable(said).map_or(Ok(()), |how| refuse(&self.open, &how));
+        let host = said.admin.admin_host.as_ref().filter(|host| host.is_public());
+        let admin = host.map_or(Ok(()), |host| self.refuse_admin(&host.to_string()));
+        match (own, admin) {
+            (Err(failure), Err(other)) => Err(failure.with(other)),
+            (own, admin) => own.and(admin),
         }
     }
 
@@ -78,20 +93,36 @@ impl Doors {
     /// A sentence for each door.
     pub(crate) fn check_bound(&self, addresses: &[SocketAddr]) -> Result<(), Failure> {
         match addresses.iter().find(|address| !address.ip().is_loopback()) {
-            Some(address) => self.refuse(&format!("other machines can reach {address}")),
+            Some(address) => refuse(&self.open, &format!("other machines can reach {address}")),
             None => Ok(()),
         }
     }
 
-    fn refuse(&self, how: &str) -> Result<(), Failure> {
-        let sentence = |door: &Door| {
-            let Door { open, remedy, permit } = door;
-            let permit = find(permit).map(|setting| setting.flag()).unwrap_or_default();
-            format!("{how}, and {open}; {remedy}, listen on 127.0.0.1, or say {permit}")
-        };
-        let texts: Vec<String> = self.0.iter().map(sentence).collect();
-        if texts.is_empty() { Ok(()) } else { Err(Failure::many(Exit::Config, texts)) }
+    /// Refuses an open admin page on addresses that others can reach.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(crate) fn check_admin_bound(&self, addresses: &[SocketAddr]) -> Result<(), Failure> {
+        match addresses.iter().find(|address| !address.ip().is_loopback()) {
+            Some(address) => self.refuse_admin(&address.to_string()),
+            None => Ok(()),
+        }
     }
+
+    fn refuse_admin(&self, place: &str) -> Result<(), Failure> {
+        refuse(self.admin.as_slice(), &format!("other machines can reach {place}"))
+    }
+}
+
+/// A sentence for each door.
+fn refuse(doors: &[Door], how: &str) -> Result<(), Failure> {
+    let sentence = |door: &Door| {
+        let Door { open, remedy, permit } = door;
+        let permit = find(permit).map(|setting| setting.flag()).unwrap_or_default();
+        format!("{how}, and {open}; {remedy}, listen on 127.0.0.1, or say {permit}")
+    };
+    let texts: Vec<String> = doors.iter().map(sentence).collect();
+    if texts.is_empty() { Ok(()) } else { Err(Failure::many(Exit::Config, texts)) }
 }
 
 /// True if the settings name others than the programs of this machine as those who come.
@@ -149,6 +180,23 @@ mod tests {
         for local in [("host", "::1"), ("allowed_host", "app.localhost"), ("host", "127.0.0.9")] {
             assert!(refused(&[any, local]).is_empty(), "{local:?}");
         }
+    }
+
+    #[test]
+    fn the_admin_page_has_a_key_where_others_reach_it() {
+        for public in ["0.0.0.0", "::", "192.0.2.1", "a.example"] {
+            let host = ("admin_host", public);
+            let texts = refused(&[host]);
+            assert!(texts.len() == 1 && texts[0].contains("--admin-key"), "{texts:?}");
+            assert!(refused(&[host, ("admin_key", "0123456789abcdef")]).is_empty());
+            assert!(refused(&[host, ("insecure_admin_without_key", "true")]).is_empty());
+        }
+        assert!(refused(&[("admin_host", "127.0.0.1")]).is_empty());
+        let both = refused(&[("admin_host", "::"), ("host", "::"), ("origin", "any")]);
+        assert_eq!(both.len(), 2, "{both:?}");
+        let doors = Doors::of(&Said::default());
+        assert!(doors.check_admin_bound(&["127.0.0.1:80".parse().unwrap()]).is_ok());
+        assert!(doors.check_admin_bound(&["192.0.2.1:80".parse().unwrap()]).is_err());
     }
 
     #[test]

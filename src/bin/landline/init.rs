@@ -82,7 +82,7 @@ fn entry(setting: &Setting) -> Result<String, Failure> {
     }
     let mut text = format!("\n{}", comment(&help));
     if setting.is_fresh {
-        text += &setting.line(&[&fresh()?]);
+        text += &setting.line(&[&fresh_secret()?]);
     } else {
         let texts: Vec<&str> = match preset.example() {
             "" if setting.is_list => Vec::new(),
@@ -111,7 +111,7 @@ fn comment(text: &str) -> String {
 }
 
 /// A secret of the operating system's randomness, as hexadecimal digits.
-fn fresh() -> Result<String, Failure> {
+pub(crate) fn fresh_secret() -> Result<String, Failure> {
     let mut bytes = [0; SECRET_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| {
         Failure::new(Exit::Io, format!("the system gives no random bytes for a secret: {error}"))
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn secrets_are_fresh() {
-        let (one, other) = (fresh().unwrap(), fresh().unwrap());
+        let (one, other) = (fresh_secret().unwrap(), fresh_secret().unwrap());
         assert!(one != other && one.len() == 2 * SECRET_BYTES);
     }
 }

@@ -4,7 +4,11 @@ use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
 use env_logger::Builder;
-use log::LevelFilter;
+use log::kv::{self, Key, VisitSource};
+use log::{LevelFilter, Record};
+use serde_json::{Map, Value};
+
+use crate::values::LogFormat;
 
 /// What the targets of the library and of this program begin with.
 const OURS: &str = "landline";
@@ -13,21 +17,51 @@ const OURS: &str = "landline";
 const ACCESS: &str = "landline::access";
 
 /// Starts the log; called once.
-pub(crate) fn start(level: LevelFilter, access_log: bool) {
+pub(crate) fn start(level: LevelFilter, format: LogFormat, access_log: bool) {
     let access = if access_log { level } else { LevelFilter::Off };
     // Without RUST_LOG: the level has a setting of its own.
-    Builder::new()
-        // What others say in detail may hold what the library leaves out: addresses with keys.
-        .filter_level(level.min(LevelFilter::Warn))
-        .filter_module(OURS, level)
-        .filter_module(ACCESS, access)
-        .format(|out, record| {
+    let mut builder = Builder::new();
+    // What others say in detail may hold what the library leaves out: addresses with keys.
+    builder.filter_level(level.min(LevelFilter::Warn)).filter_module(OURS, level);
+    builder.filter_module(ACCESS, access);
+    match format {
+        LogFormat::Text => builder.format(|out, record| {
             let time = out.timestamp_millis();
             let style = out.default_level_style(record.level());
             let level = record.level();
             writeln!(out, "{time} {style}{level:<5}{style:#} {}", OneLine(record.args()))
-        })
-        .init();
+        }),
+        LogFormat::Json => builder.format(|out, record| {
+            let time = out.timestamp_millis().to_string();
+            writeln!(out, "{}", object(&time, record))
+        }),
+    };
+    builder.init();
+}
+
+/// A line as an object: when, how bad, from where, the parts that the line is made of, and its text.
+fn object(time: &str, record: &Record<'_>) -> Value {
+    let mut parts = Parts(Map::new());
+    let mut put = |key: &str, text: &str| parts.0.insert(key.to_owned(), text.into());
+    put("time", time);
+    put("level", &record.level().as_str().to_lowercase());
+    put("target", record.target());
+    put("message", &record.args().to_string());
+    // The visitor has no errors; no part of a line is called as one of those above.
+    let _ = record.key_values().visit(&mut parts);
+    Value::Object(parts.0)
+}
+
+/// Collects the parts of a line.
+struct Parts(Map<String, Value>);
+
+impl<'kvs> VisitSource<'kvs> for Parts {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
+        let number = || value.to_u64().map(Value::from).or_else(|| value.to_f64().map(Value::from));
+        let known = value.to_bool().map(Value::from).or_else(number);
+        self.0.insert(key.to_string(), known.unwrap_or_else(|| value.to_string().into()));
+        Ok(())
+    }
 }
 
 /// Text without control characters, so that nothing a client sent can forge or colour a line.
@@ -55,6 +89,22 @@ impl fmt::Write for Escape<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_of_json_has_the_parts_and_stays_one_line() {
+        let parts = [("conn", kv::Value::from(17u64)), ("reason", kv::Value::from("\"}\n\u{1b}"))];
+        let record = Record::builder()
+            .args(format_args!("two\nlines"))
+            .level(log::Level::Warn)
+            .target("landline::access")
+            .key_values(&parts)
+            .build();
+        let line = object("now", &record).to_string();
+        assert!(!line.contains('\n'), "{line}");
+        let read: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&read["conn"], &read["reason"]), (&17.into(), &"\"}\n\u{1b}".into()));
+        assert_eq!((&read["level"], &read["message"]), (&"warn".into(), &"two\nlines".into()));
+    }
 
     #[test]
     fn control_characters_are_escaped() {

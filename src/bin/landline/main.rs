@@ -1,5 +1,6 @@
 //! `landline`: the library's server with a demo, ready to start.
 
+mod admin;
 mod args;
 mod banner;
 mod bench;

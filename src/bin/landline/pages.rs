@@ -5,11 +5,11 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use landline::{Request, Response, Templates};
+use landline::{Builder, Request, Response, Templates, get};
 
 use crate::exit::{Exit, Failure};
 
-const TEMPLATES: [(&str, &str); 7] = [
+const TEMPLATES: [(&str, &str); 8] = [
     ("base.html", include_str!("../../../templates/base.html")),
     ("connection.html", include_str!("../../../templates/connection.html")),
     ("index.html", include_str!("../../../templates/index.html")),
@@ -17,13 +17,14 @@ const TEMPLATES: [(&str, &str); 7] = [
     ("echo.html", include_str!("../../../templates/echo.html")),
     ("rooms.html", include_str!("../../../templates/rooms.html")),
     ("chat.html", include_str!("../../../templates/chat.html")),
+    ("admin.html", include_str!("../../../templates/admin.html")),
 ];
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
 /// Files that are served as they are: name, content type, what is built in.
-const FILES: [(&str, &str, &[u8]); 7] = [
+const FILES: [(&str, &str, &[u8]); 9] = [
     ("landline.js", SCRIPT, include_bytes!("../../../templates/landline.js")),
     ("line.js", SCRIPT, include_bytes!("../../../templates/line.js")),
     ("chat.js", SCRIPT, include_bytes!("../../../templates/chat.js")),
@@ -31,11 +32,13 @@ const FILES: [(&str, &str, &[u8]); 7] = [
     ("ws4redis.js", SCRIPT, include_bytes!("../../../templates/ws4redis.js")),
     ("landline.css", STYLE, include_bytes!("../../../templates/landline.css")),
     ("chat.css", STYLE, include_bytes!("../../../templates/chat.css")),
+    ("admin.js", SCRIPT, include_bytes!("../../../templates/admin.js")),
+    ("admin.css", STYLE, include_bytes!("../../../templates/admin.css")),
     (ICON, "image/svg+xml", include_bytes!("../../../templates/landline.svg")),
 ];
 
 /// The file that stands in the corner of a browser's tab.
-pub(crate) const ICON: &str = "landline.svg";
+const ICON: &str = "landline.svg";
 
 /// Only this server's own files may act on a page, and nobody may frame it.
 const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; \
@@ -49,7 +52,7 @@ struct StaticFile {
 }
 
 /// What the demo shows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pages {
     pub(crate) templates: Templates,
     pub(crate) files: Files,
@@ -70,8 +73,19 @@ impl Files {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = files;
     }
 
+    /// Adds them to a server.
+    pub(crate) fn serve(&self, mut builder: Builder) -> Builder {
+        for (name, file) in self.routes() {
+            if name == ICON {
+                builder = builder.route("/favicon.ico", get(file.clone()));
+            }
+            builder = builder.route(format!("/static/{name}"), get(file));
+        }
+        builder
+    }
+
     /// Each name with what answers for it.
-    pub(crate) fn routes(
+    fn routes(
         &self,
     ) -> impl Iterator<Item = (&'static str, impl Fn(&Request) -> Response + Clone + use<>)> {
         FILES.iter().enumerate().map(|(at, (name, _, _))| {

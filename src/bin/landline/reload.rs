@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use landline::Handle;
 
+use crate::admin::AdminPage;
 use crate::exit::Failure;
 use crate::pages::Files;
 use crate::publish::Publishing;
@@ -22,6 +23,7 @@ pub(crate) struct Reloader {
     pub(crate) handle: Handle,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) publishing: Publishing,
+    pub(crate) admin: AdminPage,
     pub(crate) files: Files,
 }
 
@@ -70,6 +72,7 @@ impl Reloader {
         self.handle.reload_templates(pages.templates);
         self.files.reload(&pages.files);
         self.publishing.reload(&settings.publishing);
+        self.admin.reload(&settings.admin);
     }
 }
 

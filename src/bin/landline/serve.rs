@@ -2,6 +2,7 @@
 
 use landline::Server;
 
+use crate::admin::probes;
 use crate::exit::Failure;
 use crate::listen::listen;
 use crate::ready::Ready;
@@ -22,14 +23,18 @@ const SERVING: &str = "serving";
 pub(crate) fn serve(flags: &Flags) -> Result<(), Failure> {
     let stated = Stated::gather(flags)?;
     let Ready { settings, pages, login } = Ready::prepare(&stated)?;
-    logging::start(settings.log_level, settings.access_log);
+    logging::start(settings.log_level, settings.log_format, settings.access_log);
     if let Err(error) = landline::raise_descriptor_limit() {
         log::warn!("{}", error.chain());
     }
     check::warnings(&stated).iter().for_each(|warning| log::warn!("{warning}"));
     let (publishing, files) = (settings.publishing.clone(), pages.files.clone());
-    let builder = publishing.routes(demo::routes(Server::builder(), pages));
+    let (admin, doors, copies) = (settings.admin.clone(), settings.doors.clone(), pages.clone());
+    // Before the routes of the demo, whose last one takes whatever is below /ws/.
+    let builder = probes(admin.beside(Server::builder()));
+    let builder = publishing.routes(demo::routes(builder, pages));
     let server = listen(login.guard(builder), settings)?;
+    let page = admin.start(&server, copies, &doors)?;
     let (handle, addresses) = (server.handle(), server.local_addrs());
     let flags = flags.clone();
     let mut reloader = Reloader {
@@ -38,12 +43,13 @@ pub(crate) fn serve(flags: &Flags) -> Result<(), Failure> {
         handle,
         addresses,
         publishing: publishing.clone(),
+        admin,
         files,
     };
     signals::watch(server.handle(), move || reloader.reload())?;
     log::info!("publishing by HTTP: {}", publishing.words());
     watchdog::start(server.handle())?;
-    banner::print(&server, &publishing);
+    banner::print(&server, &publishing, page.as_deref());
     notify::ready(SERVING);
     Ok(server.run()?)
 }

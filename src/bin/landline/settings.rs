@@ -9,15 +9,17 @@ use std::time::Duration;
 use landline::{Config, Deflate, Error, Origins};
 use log::LevelFilter;
 
+use crate::admin::AdminPage;
 use crate::doors::Doors;
 use crate::exit::Failure;
 use crate::publish::Publishing;
 use crate::said::{Said, Stated, WebSocket};
-use crate::values::{Host, LogLevel};
+use crate::values::{Host, LogFormat, LogLevel};
 
 pub(crate) const HOST: Host = Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
 pub(crate) const PORT: u16 = 8000;
 pub(crate) const LOG_LEVEL: LogLevel = LogLevel::Info;
+pub(crate) const LOG_FORMAT: LogFormat = LogFormat::Text;
 
 /// The word for every origin.
 pub(crate) const ANY: &str = "any";
@@ -33,7 +35,9 @@ pub(crate) struct Settings {
     pub(crate) allowed_hosts: Option<Vec<String>>,
     pub(crate) publishing: Publishing,
     pub(crate) doors: Doors,
+    pub(crate) admin: AdminPage,
     pub(crate) log_level: LevelFilter,
+    pub(crate) log_format: LogFormat,
     pub(crate) access_log: bool,
 }
 
@@ -49,6 +53,7 @@ impl Settings {
         let blame = |key| move |error: Error| Failure::from(error).set_by(stated, key);
         let config = config(&said);
         let publishing = Publishing::new(&said).map_err(blame("publish_key"))?;
+        let admin = AdminPage::new(&said).map_err(|failure| failure.set_by(stated, "admin_key"))?;
         let doors = Doors::of(&said);
         doors.check_said(&said)?;
         let hosts = said.listening.host.filter(|hosts| !hosts.is_empty());
@@ -61,6 +66,8 @@ impl Settings {
             hosts,
             port: said.listening.port.unwrap_or(PORT),
             allowed_hosts: said.access.allowed_host.filter(|names| !names.is_empty()),
+            admin,
+            log_format: said.log.log_format.unwrap_or(LOG_FORMAT),
             log_level: said.log.log_level.unwrap_or(LOG_LEVEL).filter(),
             access_log: !said.log.no_access_log.unwrap_or(false),
         })

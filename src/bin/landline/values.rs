@@ -136,6 +136,31 @@ impl fmt::Display for LogLevel {
     }
 }
 
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// An object of JSON for each.
+    Json,
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
+/// Reads the name of a format.
+pub(crate) fn log_format(text: &str) -> Result<LogFormat, String> {
+    let formats = [LogFormat::Text, LogFormat::Json];
+    let found = formats.into_iter().find(|format| text.eq_ignore_ascii_case(&format.to_string()));
+    found.ok_or_else(|| "possible values: text, json".into())
+}
+
 /// Reads the name of a level, in any case.
 pub(crate) fn log_level(text: &str) -> Result<LogLevel, String> {
     let wanted = text.to_ascii_lowercase();

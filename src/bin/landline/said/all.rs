@@ -1,6 +1,8 @@
 //! All groups together.
 
-use crate::said::groups::{Access, Insecure, Limits, Listening, Log, Login, Pages, WebSocket};
+use crate::said::groups::{
+    Access, Admin, Insecure, Limits, Listening, Log, Login, Pages, WebSocket,
+};
 use crate::said::layer::Layer;
 use crate::said::setting::Setting;
 
@@ -34,6 +36,7 @@ groups! {
     login: Login;
     limits: Limits;
     pages: Pages;
+    admin: Admin;
     log: Log;
     insecure: Insecure;
 }

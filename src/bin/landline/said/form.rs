@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::values::{
-    Host, LogLevel, Secret, close_code, host, host_name, level, log_level, path, path_begin, port,
-    seconds, secret, size, size_or_zero, switch, text,
+    Host, LogFormat, LogLevel, Secret, close_code, host, host_name, level, log_format, log_level,
+    path, path_begin, port, seconds, secret, size, size_or_zero, switch, text,
 };
 
 /// The type of a value in a settings file.
@@ -64,6 +64,7 @@ pub(crate) const FILE: Form<PathBuf> = Form::new("FILE", Kind::Path, path);
 pub(crate) const URL: Form<String> = Form { word: "URL", ..TEXT };
 pub(crate) const PATH_BEGIN: Form<String> = Form::new("PATH", Kind::Text, path_begin);
 pub(crate) const CLOSE_CODE: Form<u16> = Form::new("CODE", Kind::Whole, close_code);
+pub(crate) const LOG_FORMAT: Form<LogFormat> = Form::new("text|json", Kind::Text, log_format);
 pub(crate) const LOG_LEVEL: Form<LogLevel> = Form::new("LEVEL", Kind::Text, log_level);
 /// A secret that guards a door of ours, so that any will do as long as nobody else knows it. For one
 /// that others give out, take `is_fresh: false`.

@@ -12,4 +12,8 @@ declare! {
 
     /// Let everybody who reaches the server publish, without a key
     insecure_publish_without_key: One<bool> = FLAG, Preset::of(false), Live;
+
+    /// Let everybody who reaches the admin page see it, and the metrics, without a key; nothing can
+    /// be changed there without one
+    insecure_admin_without_key: One<bool> = FLAG, Preset::of(false), Restart;
 }

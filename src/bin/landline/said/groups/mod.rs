@@ -1,6 +1,7 @@
 //! The declarations of the settings, a file for each group of the help.
 
 mod access;
+mod admin;
 mod insecure;
 mod limits;
 mod listening;
@@ -10,6 +11,7 @@ mod pages;
 mod websocket;
 
 pub(crate) use access::Access;
+pub(crate) use admin::Admin;
 pub(crate) use insecure::Insecure;
 pub(crate) use limits::Limits;
 pub(crate) use listening::Listening;

@@ -68,9 +68,9 @@ impl Origins {
     }
 
     /// Refuses a handshake whose page may not connect.
-    pub(crate) fn check(&self, head: &RequestHead) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, head: &RequestHead, site: Site<'_>) -> Result<(), Refusal> {
         let is_any = matches!(self.rule, Rule::Any) || head.headers().count("origin") == 0;
-        if is_any || self.knows_page(head) {
+        if is_any || self.knows_page(head, site) {
             return Ok(());
         }
         Err(Refusal::foreign("Pages of this origin may not connect here."))
@@ -80,7 +80,7 @@ impl Origins {
     ///
     /// [`Origins::any`] knows no more pages than [`Origins::same_host`]: that everybody may connect
     /// does not say that everybody may act.
-    pub(crate) fn knows_page(&self, head: &RequestHead) -> bool {
+    pub(crate) fn knows_page(&self, head: &RequestHead, site: Site<'_>) -> bool {
         if head.headers().count("origin") > 1 {
             return false;
         }
@@ -89,8 +89,17 @@ impl Origins {
             Rule::Listed(patterns) => patterns.iter().any(|pattern| pattern.allows(&origin)),
             Rule::SameHost | Rule::Any => false,
         };
-        listed || origin.is_host(head.host())
+        listed || origin.is_of(site)
     }
+}
+
+/// What a request is for, as far as that is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site<'a> {
+    /// Host and port, as the client named them.
+    pub(crate) host: &'a str,
+    /// The client is known to have come by TLS.
+    pub(crate) is_tls: bool,
 }
 
 /// A parsed origin: scheme, host and port.
@@ -115,14 +124,16 @@ impl Origin {
         self.port.or_else(|| default_port(&self.scheme))
     }
 
-    /// True if the `Host` of the request names the same host and port.
+    /// True if the request is for the same host and port.
     ///
-    /// A `Host` without a port means the default port of the page's own scheme: behind a proxy
-    /// that ends TLS, this server cannot know it better.
-    fn is_host(&self, host: &str) -> bool {
-        let Some((name, port)) = split_port(host) else { return false };
+    /// A host without a port means the default port of the page's own scheme: behind a proxy that
+    /// ends TLS, this server may not know it better. Where it is known to be TLS, a page that was
+    /// loaded without has no business there: anybody on its way can have written it.
+    fn is_of(&self, site: Site<'_>) -> bool {
+        let Some((name, port)) = split_port(site.host) else { return false };
         let port = port.or_else(|| default_port(&self.scheme));
-        name == self.host && port == self.port()
+        let is_safe = !site.is_tls || matches!(self.scheme.as_str(), "https" | "wss");
+        is_safe && name == self.host && port == self.port()
     }
 }
 
@@ -194,7 +205,18 @@ mod tests {
     fn allows(origins: &Origins, host: &str, origin: &str) -> bool {
         let bytes = format!("GET / HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n");
         let parsed = HeadParser::default().parse(bytes.as_bytes(), &Config::default());
-        origins.check(&parsed.unwrap().unwrap().0).is_ok()
+        let head = parsed.unwrap().unwrap().0;
+        origins.check(&head, Site { host: head.host(), is_tls: false }).is_ok()
+    }
+
+    #[test]
+    fn a_page_without_tls_is_not_of_a_host_with_tls() {
+        let origin = |text| Origin::parse(text).unwrap();
+        let site = Site { host: "a.example", is_tls: true };
+        assert!(origin("https://a.example").is_of(site));
+        assert!(!origin("http://a.example").is_of(site));
+        assert!(!origin("http://a.example:443").is_of(site));
+        assert!(origin("http://a.example").is_of(Site { is_tls: false, ..site }));
     }
 
     #[test]

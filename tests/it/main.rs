@@ -36,6 +36,7 @@ mod close;
 mod closed;
 mod consumer;
 mod consumer_groups;
+mod crowd;
 mod deflate;
 mod deflate_groups;
 #[cfg(feature = "cli")]
@@ -61,8 +62,10 @@ mod limits;
 mod messages;
 mod metrics;
 mod overflow;
+mod pace;
 mod presence;
 mod protocol;
+mod proxied;
 mod publish;
 mod publish_access;
 #[cfg(feature = "cli")]

@@ -72,11 +72,14 @@ fn a_password_of_the_file_opens_every_route_but_the_health() {
     let program = Program::serve(&["--auth-basic-file", users.path()]);
     let right = format!("Authorization: Basic {}", STANDARD.encode("anna:correct horse"));
     let wrong = format!("Authorization: Basic {}", STANDARD.encode("anna:hunter2"));
-    for path in ["/", "/index/", "/static/landline.css", "/chat/", "/echo?message=x"] {
+    for path in ["/", "/index/", "/chat/", "/echo?message=x"] {
         assert_eq!(ask(&program, path, "").status, 401, "{path}");
         assert_eq!(ask(&program, path, &right).status, 200, "{path}");
     }
     assert_eq!(ask(&program, "/", &wrong).status, 401);
+    for path in ["/healthz", "/readyz", "/static/landline.css"] {
+        assert_eq!(ask(&program, path, "").status, 200, "{path}");
+    }
     let (mut client, status) = shake(&program, "/echo", &right);
     assert_eq!(status, 101);
     client.expect_echo("in");

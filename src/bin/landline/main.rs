@@ -17,6 +17,7 @@ mod names;
 mod notify;
 mod pages;
 mod passwd;
+mod proxies;
 mod publish;
 mod ready;
 mod reload;

@@ -69,6 +69,7 @@ impl Reloader {
         self.handle.reload_allowed_hosts(settings.allowed_hosts);
         self.handle.reload_auth(login.auth);
         self.handle.reload_group_signer(login.group_signer);
+        settings.proxies.reload(&self.handle);
         self.handle.reload_templates(pages.templates);
         self.files.reload(&pages.files);
         self.publishing.reload(&settings.publishing);

@@ -1,7 +1,7 @@
 //! All groups together.
 
 use crate::said::groups::{
-    Access, Admin, Insecure, Limits, Listening, Log, Login, Pages, WebSocket,
+    Access, Admin, Insecure, Limits, Listening, Log, Login, Pages, Proxies, WebSocket,
 };
 use crate::said::layer::Layer;
 use crate::said::setting::Setting;
@@ -35,6 +35,7 @@ groups! {
     access: Access;
     login: Login;
     limits: Limits;
+    proxies: Proxies;
     pages: Pages;
     admin: Admin;
     log: Log;

@@ -56,8 +56,8 @@ declare! {
     /// Time for its answer; without one, nobody is let in (503)
     auth_backend_timeout: One<Duration> = SECONDS, Preset::seconds(Duration::from_secs(5)), Live;
 
-    /// Path that needs a login, with all below it; may be repeated. Publishing has its own key, and
-    /// /healthz and /readyz need none
+    /// Path that needs a login, with all below it; may be repeated. Publishing and the page for
+    /// operators have their own keys; /healthz, /readyz and /static/ need none
     auth_route: Many<String> = PATH_BEGIN, Preset::words("every path", "/ws/"), Live;
 
     /// Let in who shows nothing at all, as nobody in particular; what is wrong is still refused

@@ -8,6 +8,7 @@ mod listening;
 mod log;
 mod login;
 mod pages;
+mod proxies;
 mod websocket;
 
 pub(crate) use access::Access;
@@ -18,4 +19,5 @@ pub(crate) use listening::Listening;
 pub(crate) use log::Log;
 pub(crate) use login::Login;
 pub(crate) use pages::Pages;
+pub(crate) use proxies::Proxies;
 pub(crate) use websocket::WebSocket;

@@ -43,7 +43,7 @@ impl Doors {
         let permits = &said.insecure;
         let doors = [
             (
-                origins.iter().any(is_any_origin),
+                origins.iter().any(|origin| is_any_origin(origin)),
                 permits.insecure_any_origin,
                 Door {
                     open: "pages of any site may open WebSockets with the cookies of their readers",

@@ -140,14 +140,14 @@ fn compression(said: &WebSocket) -> Option<Deflate> {
 }
 
 /// True if this stands for every origin.
-pub(crate) fn is_any_origin(entry: &String) -> bool {
-    ANY.contains(&entry.as_str())
+pub(crate) fn is_any_origin(entry: &str) -> bool {
+    ANY.contains(&entry)
 }
 
 fn origins(entries: &[String]) -> landline::Result<Origins> {
     match entries {
         [] => Ok(Origins::same_host()),
-        entries if entries.iter().any(is_any_origin) => Ok(Origins::any()),
+        entries if entries.iter().any(|entry| is_any_origin(entry)) => Ok(Origins::any()),
         entries => Origins::list(entries),
     }
 }

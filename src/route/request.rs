@@ -261,7 +261,7 @@ impl Request {
     /// without a WebSocket counts for nobody.
     ///
     /// The users that the server knows by itself are counted already: those whom the
-    /// [`Auth`](crate::Auth) of a route or of the server names, and those of a
+    /// [`Auth`] of a route or of the server names, and those of a
     /// [`facility`](crate::facility) with an [`Identity`].
     ///
     /// # Blocking
@@ -295,7 +295,7 @@ impl Request {
         Ok(())
     }
 
-    /// Who sends the request, as the [`Auth`](crate::Auth) of its route or server found out; `None`
+    /// Who sends the request, as the [`Auth`] of its route or server found out; `None`
     /// where nobody was asked, or somebody unknown may come in.
     ///
     /// # Example
@@ -344,11 +344,6 @@ impl Request {
     /// What knows the signed names of groups, if the server has a key for them.
     pub(crate) fn group_signer(&self) -> Option<&GroupSigner> {
         self.surroundings.group_signer.as_ref()
-    }
-
-    /// The other end of the connection itself, whoever it speaks for.
-    pub(crate) fn proxy(&self) -> SocketAddr {
-        self.source.peer()
     }
 
     /// Its handshake is not accepted, so it counts for nobody.

@@ -26,7 +26,7 @@ const CRATES: &[(&str, &[&str])] = &[
     // `net::tls` names it as the provider of rustls.
     ("ring", &["route::auth", "net::tls"]),
     // The load generator has sockets of its own: the library's are not public.
-    ("rustix", &["net", "bin::landline::bench"]),
+    ("rustix", &["net", "bin::landline::bench", "bin::landline::passwd"]),
     ("rustls", &["net::tls"]),
     // The bounds of generic functions.
     ("serde", &["http", "conn", "route", "testing", "bin"]),

@@ -42,6 +42,7 @@ mod demo;
 mod drain;
 mod facility;
 mod flood;
+mod fronts;
 mod groups;
 mod handshake;
 mod health;

@@ -83,8 +83,10 @@ pub(crate) mod words {
 /// Why a connection ended, in one of a few words.
 fn cause(end: Option<&End>, by_operator: bool) -> &'static str {
     let Some(End { closed, violation }) = end else { return "unknown" };
-    if violation.is_some() {
-        return "protocol";
+    match violation {
+        Some(Violation::TooFast) => return "fast-client",
+        Some(_) => return "protocol",
+        None => {}
     }
     match (closed.by, closed.code, &*closed.reason) {
         (Side::Client, close_code::LOST, _) => "lost",
@@ -252,6 +254,8 @@ mod tests {
         let lost = End { closed: Closed::lost(Side::Client, "failed"), violation: None };
         assert_eq!(cause(Some(&lost), false), "lost");
         let violation = Some(Violation::Utf8);
-        assert_eq!(cause(Some(&End { violation, ..lost }), true), "protocol");
+        assert_eq!(cause(Some(&End { violation, ..lost.clone() }), true), "protocol");
+        let violation = Some(Violation::TooFast);
+        assert_eq!(cause(Some(&End { violation, ..lost }), false), "fast-client");
     }
 }

@@ -11,6 +11,7 @@ use crate::conn::mailbox::Mailbox;
 use crate::conn::send_state::End;
 use crate::conn::trace::{Mark, Trace, TraceEvent};
 use crate::conn::traffic::Traffic;
+use crate::ws::close::Violation;
 use crate::ws::{Closed, Side, close_code};
 
 /// What a connection remembers of itself from its handshake on.
@@ -236,7 +237,7 @@ impl fmt::Display for ClosedConnection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ws::close::{CloseFrame, Violation};
+    use crate::ws::close::CloseFrame;
 
     fn caused(by: Side, code: u16, reason: &str) -> &'static str {
         let closed = Closed::from_frame(by, &CloseFrame::new(code, reason).unwrap(), true);

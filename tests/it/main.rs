@@ -47,6 +47,8 @@ mod flood;
 mod fronts;
 mod groups;
 mod handshake;
+#[cfg(feature = "cli")]
+mod hangup;
 mod health;
 mod heartbeat;
 mod hold;
@@ -72,8 +74,11 @@ mod publish_access;
 #[cfg(feature = "cli")]
 mod publish_key;
 mod publisher;
+mod reload;
 mod routes;
 mod security;
+#[cfg(feature = "cli")]
+mod settings;
 mod smoke;
 mod soak;
 #[cfg(feature = "cli")]

@@ -16,6 +16,7 @@ mod logging;
 mod names;
 mod notify;
 mod pages;
+mod proxies;
 mod publish;
 mod ready;
 mod reload;

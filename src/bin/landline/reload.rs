@@ -67,6 +67,7 @@ impl Reloader {
         self.handle.reload_config(settings.config);
         self.handle.reload_origins(settings.origins);
         self.handle.reload_allowed_hosts(settings.allowed_hosts);
+        settings.proxies.reload(&self.handle);
         self.handle.reload_templates(pages.templates);
         self.files.reload(&pages.files);
         self.publishing.reload(&settings.publishing);

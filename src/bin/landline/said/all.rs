@@ -1,6 +1,8 @@
 //! All groups together.
 
-use crate::said::groups::{Access, Admin, Insecure, Limits, Listening, Log, Pages, WebSocket};
+use crate::said::groups::{
+    Access, Admin, Insecure, Limits, Listening, Log, Pages, Proxies, WebSocket,
+};
 use crate::said::layer::Layer;
 use crate::said::setting::Setting;
 
@@ -32,6 +34,7 @@ groups! {
     websocket: WebSocket;
     access: Access;
     limits: Limits;
+    proxies: Proxies;
     pages: Pages;
     admin: Admin;
     log: Log;

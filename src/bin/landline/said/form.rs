@@ -4,9 +4,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use landline::{ProxyHeaders, Rate};
+
 use crate::values::{
-    Host, LogFormat, LogLevel, Secret, host, host_name, level, log_format, log_level, path, port,
-    seconds, secret, size, size_or_zero, switch, text,
+    Host, LogFormat, LogLevel, Secret, host, host_name, level, log_format, log_level, network,
+    path, port, proxy_headers, rate, seconds, secret, size, size_or_zero, switch, text,
 };
 
 /// The type of a value in a settings file.
@@ -57,6 +59,10 @@ pub(crate) const PORT: Form<u16> = Form::new("PORT", Kind::Whole, port);
 pub(crate) const BYTES: Form<usize> = Form::new("BYTES", Kind::Whole, size);
 pub(crate) const BYTES_OR_ZERO: Form<usize> = Form::new("BYTES", Kind::Whole, size_or_zero);
 pub(crate) const COUNT: Form<usize> = Form::new("N", Kind::Whole, size);
+pub(crate) const RATE: Form<Rate> = Form::new("N[:BURST]", Kind::Text, rate);
+pub(crate) const NETWORK: Form<String> = Form::new("NETWORK", Kind::Text, network);
+pub(crate) const PROXY_HEADERS: Form<ProxyHeaders> =
+    Form::new("x-forwarded|x-forwarded-with-host|forwarded", Kind::Text, proxy_headers);
 pub(crate) const LEVEL: Form<u8> = Form::new("N", Kind::Whole, level);
 pub(crate) const SECONDS: Form<Duration> = Form::new("SECONDS", Kind::Number, seconds);
 pub(crate) const DIRECTORY: Form<PathBuf> = Form::new("DIR", Kind::Path, path);

@@ -7,6 +7,7 @@ mod limits;
 mod listening;
 mod log;
 mod pages;
+mod proxies;
 mod websocket;
 
 pub(crate) use access::Access;
@@ -16,4 +17,5 @@ pub(crate) use limits::Limits;
 pub(crate) use listening::Listening;
 pub(crate) use log::Log;
 pub(crate) use pages::Pages;
+pub(crate) use proxies::Proxies;
 pub(crate) use websocket::WebSocket;

@@ -89,7 +89,8 @@ fn settings(args: &DoctorArgs, doctor: &mut Doctor) -> Option<Ready> {
         }
         Err(failure) => {
             for text in failure.texts() {
-                let advice = "no server starts like this; \"landline check\" is quicker to ask again";
+                let advice =
+                    "no server starts like this; \"landline check\" is quicker to ask again";
                 doctor.tell(Finding::problem(about, text.clone(), advice));
             }
             None

@@ -156,9 +156,12 @@ mod tests {
         let json = report.json(7);
         assert_eq!(json["worst"], "problem");
         assert_eq!(json["connections"], 7);
-        assert_eq!(json["findings"][0], serde_json::json!({
-            "grade": "ok", "about": "a", "text": "fine"
-        }));
+        assert_eq!(
+            json["findings"][0],
+            serde_json::json!({
+                "grade": "ok", "about": "a", "text": "fine"
+            })
+        );
         assert_eq!(json["findings"][1]["advice"], "stop the other\nor take another");
     }
 }

@@ -99,9 +99,7 @@ fn advice(kind: LimitKind) -> &'static str {
         }
         LimitKind::KernelThreads => "for more: sysctl -w kernel.threads-max=200000",
         LimitKind::ProcessIds => "for more: sysctl -w kernel.pid_max=4194304",
-        LimitKind::GroupTasks => {
-            "for more: TasksMax= in the unit, --pids-limit of the container"
-        }
+        LimitKind::GroupTasks => "for more: TasksMax= in the unit, --pids-limit of the container",
         LimitKind::MemoryMaps => {
             "for more: sysctl -w vm.max_map_count=262144, and the same line in a file of \
              /etc/sysctl.d\n(\"landline service install\" does both); four maps hold a connection"

@@ -59,9 +59,14 @@ impl Line<'_> {
         let failed = |why: String| Finding::problem(about, why, UPGRADE_ADVICE);
         let deadline = Instant::now() + PATIENCE;
         let mut talk = Talk::open(wire, self.url, &forged, deadline).map_err(failed)?;
-        let greeting = talk.next(deadline).map_err(failed)?;
         let word = "landline doctor";
         talk.say(word).map_err(failed)?;
+        // Ours greets first; from others comes what they make of the word, if anything.
+        let greeting = talk.next(deadline).map_err(failed)?;
+        if !matches!(&greeting, Said::Text(text) if text != word) {
+            let text = format!("{url} is a WebSocket, but not the one that the doctor knows");
+            return Err(Finding::problem(about, text, "give the address of the server's /doctor/"));
+        }
         let echo = talk.next(deadline).map_err(failed)?;
         if echo != Said::Text(word.into()) {
             let text = format!("{url} is a WebSocket, but not the one that the doctor knows");
@@ -174,7 +179,11 @@ fn forwarded(greeting: &Said, local: Option<IpAddr>) -> Finding {
     }
     let own = local.map_or("unknown".into(), |local| local.to_string());
     let text = format!("the server sees this host as {address}; its own address is {own}");
-    Finding::warning(about, text, "right if that is your router's address; else, ".to_owned() + FORWARDED_ADVICE)
+    Finding::warning(
+        about,
+        text,
+        "right if that is your router's address; else, ".to_owned() + FORWARDED_ADVICE,
+    )
 }
 
 fn holds(bytes: &[u8], part: &[u8]) -> bool {
@@ -194,9 +203,9 @@ const BUFFERING_ADVICE: &str = "nginx: proxy_buffering off; WebSockets are not a
 const SILENCE_ADVICE: &str = "its idle time-out is shorter than the server's ping interval: raise \
     proxy_read_timeout (nginx)\nor timeout tunnel (HAProxy), or lower ws_ping_interval";
 const FORGED_ADVICE: &str = "have the proxy overwrite X-Forwarded-For, and name its address alone \
-    in forwarded_allow_ips";
+    in forwarded_allow_ips (with proxy_headers = true)";
 const FORWARDED_ADVICE: &str = "have the proxy send X-Forwarded-For, and name its address in \
-    forwarded_allow_ips";
+    forwarded_allow_ips (with proxy_headers = true)";
 
 #[cfg(test)]
 mod tests {

@@ -326,11 +326,6 @@ impl Request {
         self.surroundings.group_signer.as_ref()
     }
 
-    /// The other end of the connection itself, whoever it speaks for.
-    pub(crate) fn proxy(&self) -> SocketAddr {
-        self.source.peer()
-    }
-
     /// Its handshake is not accepted, so it counts for nobody.
     pub(crate) fn uncount_user(&self) {
         self.user_seat.lock().take();

@@ -18,6 +18,8 @@ mod auth;
 mod auth_backend;
 #[cfg(feature = "auth")]
 mod auth_basic;
+#[cfg(feature = "cli")]
+mod auth_binary;
 mod auth_expiry;
 #[cfg(feature = "auth")]
 mod auth_groups;

@@ -53,6 +53,13 @@ enum Command {
     /// Look at this host, the settings and the way through a proxy, and say what to do
     #[command(max_term_width = 100, args_override_self = true)]
     Doctor(Box<DoctorArgs>),
+    /// Read a password, and print the line of the user for --auth-basic-file
+    #[command(max_term_width = 100)]
+    Passwd {
+        /// The name of the user
+        #[arg(value_name = "USER")]
+        user: String,
+    },
     /// Install the server as a service of this host, under systemd
     #[command(max_term_width = 100)]
     Service(ServiceArgs),
@@ -70,6 +77,7 @@ pub(crate) enum Asked {
     Config(Box<Flags>, Form),
     Doctor(Box<DoctorArgs>),
     Service(ServiceArgs),
+    Passwd(String),
     Bench(Box<BenchArgs>),
 }
 
@@ -87,6 +95,7 @@ pub(crate) fn read() -> Result<Asked, Exit> {
         }
         Some(Command::Doctor(asked)) => Asked::Doctor(asked),
         Some(Command::Service(asked)) => Asked::Service(asked),
+        Some(Command::Passwd { user }) => Asked::Passwd(user),
         Some(Command::Bench(bench)) => Asked::Bench(bench),
         None => Asked::Serve(line.serve),
     });
@@ -111,6 +120,7 @@ Examples:
   landline config                           the values in force, and where each comes from
   LANDLINE_PORT=9000 landline serve         settings from the environment
   landline doctor                           how many connections this host holds, and more
+  landline passwd anna >> users.txt         a user for --auth-basic-file users.txt
   landline service install --dry-run        what would make it a service of this host
   landline bench echo ws://127.0.0.1:8000/echo    how much a running server does, see
                                             landline bench --help

@@ -13,9 +13,11 @@ mod exit;
 mod init;
 mod listen;
 mod logging;
+mod login;
 mod names;
 mod notify;
 mod pages;
+mod passwd;
 mod proxies;
 mod publish;
 mod ready;
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Ok(Asked::Config(flags, form)) => show::show(&flags, form),
         Ok(Asked::Doctor(asked)) => return doctor::run(&asked),
         Ok(Asked::Service(asked)) => return service::run(asked),
+        Ok(Asked::Passwd(user)) => passwd::passwd(&user),
         Ok(Asked::Bench(asked)) => return bench::run(*asked),
         Err(exit) => return exit.into(),
     };

@@ -192,6 +192,17 @@ pub(crate) fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
+/// Takes the path of an address, or the begin of one.
+pub(crate) fn path_begin(text: &str) -> Result<String, String> {
+    if text.starts_with('/') { Ok(text.to_owned()) } else { Err("give a path from / on".into()) }
+}
+
+/// Reads the code of a close frame that an application may send.
+pub(crate) fn close_code(text: &str) -> Result<u16, String> {
+    let code = text.parse().ok().filter(|code| (3000..=4999).contains(code) || *code == 1008);
+    code.ok_or_else(|| "give a number from 4000 to 4999 (or 3000 to 3999, or 1008)".into())
+}
+
 /// Reads a port.
 pub(crate) fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| "give a number from 0 to 65535".into())

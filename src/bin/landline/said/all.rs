@@ -1,7 +1,7 @@
 //! All groups together.
 
 use crate::said::groups::{
-    Access, Admin, Insecure, Limits, Listening, Log, Pages, Proxies, WebSocket,
+    Access, Admin, Insecure, Limits, Listening, Log, Login, Pages, Proxies, WebSocket,
 };
 use crate::said::layer::Layer;
 use crate::said::setting::Setting;
@@ -33,6 +33,7 @@ groups! {
     listening: Listening;
     websocket: WebSocket;
     access: Access;
+    login: Login;
     limits: Limits;
     proxies: Proxies;
     pages: Pages;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use landline::{ProxyHeaders, Rate};
 
 use crate::values::{
-    Host, LogFormat, LogLevel, Secret, host, host_name, level, log_format, log_level, network,
-    path, port, proxy_headers, rate, seconds, secret, size, size_or_zero, switch, text,
+    Host, LogFormat, LogLevel, Secret, close_code, host, host_name, level, log_format, log_level,
+    network, path, path_begin, port, proxy_headers, rate, seconds, secret, size, size_or_zero,
+    switch, text,
 };
 
 /// The type of a value in a settings file.
@@ -66,6 +67,10 @@ pub(crate) const PROXY_HEADERS: Form<ProxyHeaders> =
 pub(crate) const LEVEL: Form<u8> = Form::new("N", Kind::Whole, level);
 pub(crate) const SECONDS: Form<Duration> = Form::new("SECONDS", Kind::Number, seconds);
 pub(crate) const DIRECTORY: Form<PathBuf> = Form::new("DIR", Kind::Path, path);
+pub(crate) const FILE: Form<PathBuf> = Form::new("FILE", Kind::Path, path);
+pub(crate) const URL: Form<String> = Form { word: "URL", ..TEXT };
+pub(crate) const PATH_BEGIN: Form<String> = Form::new("PATH", Kind::Text, path_begin);
+pub(crate) const CLOSE_CODE: Form<u16> = Form::new("CODE", Kind::Whole, close_code);
 pub(crate) const LOG_FORMAT: Form<LogFormat> = Form::new("text|json", Kind::Text, log_format);
 pub(crate) const LOG_LEVEL: Form<LogLevel> = Form::new("LEVEL", Kind::Text, log_level);
 /// A secret that guards a door of ours, so that any will do as long as nobody else knows it. For one

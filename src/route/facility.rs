@@ -97,7 +97,7 @@ type Allow = Arc<dyn Fn(&Request, Flags) -> Result<Flags> + Send + Sync>;
 
 impl Facility {
     /// Finds out who a client is. Default: [`Request::identity`], so who an
-    /// [`Auth`](crate::Auth) before the route found out; without one everybody is anonymous.
+    /// [`Auth`] before the route found out; without one everybody is anonymous.
     ///
     /// It is asked once, at the handshake: who logs out or leaves a group later keeps the channels
     /// until the connection ends.

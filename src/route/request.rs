@@ -241,7 +241,7 @@ impl Request {
     /// without a WebSocket counts for nobody.
     ///
     /// The users that the server knows by itself are counted already: those whom the
-    /// [`Auth`](crate::Auth) of a route or of the server names, and those of a
+    /// [`Auth`] of a route or of the server names, and those of a
     /// [`facility`](crate::facility) with an [`Identity`].
     ///
     /// # Blocking
@@ -275,7 +275,7 @@ impl Request {
         Ok(())
     }
 
-    /// Who sends the request, as the [`Auth`](crate::Auth) of its route or server found out; `None`
+    /// Who sends the request, as the [`Auth`] of its route or server found out; `None`
     /// where nobody was asked, or somebody unknown may come in.
     ///
     /// # Example

@@ -15,7 +15,7 @@ const PINGS: usize = 12;
 #[derive(Clone, Copy, Debug)]
 enum Proxy {
     Nginx,
-    HaProxy,
+    Ha,
     Caddy,
 }
 
@@ -25,7 +25,7 @@ impl Proxy {
         let port = free_port();
         let (text, program): (_, fn(&str) -> Command) = match self {
             Self::Nginx => (nginx(site, port), |file| command("nginx", &["-c", file])),
-            Self::HaProxy => (haproxy(site, port), |file| command("haproxy", &["-db", "-f", file])),
+            Self::Ha => (haproxy(site, port), |file| command("haproxy", &["-db", "-f", file])),
             Self::Caddy => (caddy(site, port), |file| {
                 command("caddy", &["run", "--adapter", "caddyfile", "--config", file])
             }),
@@ -127,7 +127,7 @@ fn leaves_silence_alone(proxy: Proxy) {
 /// The doctor on the same machine, through the proxy.
 #[test]
 fn the_doctor_finds_nothing_wrong_with_them() {
-    for proxy in [Proxy::Nginx, Proxy::HaProxy] {
+    for proxy in [Proxy::Nginx, Proxy::Ha] {
         let mut site = Site::new(&["--ws-ping-interval", "0.2"]);
         proxy.start(&mut site, "75s");
         let (url, authority) = (format!("wss://localhost:{}/", site.port()), site.file("site.pem"));
@@ -154,12 +154,12 @@ fn nginx_leaves_silence_alone() {
 
 #[test]
 fn haproxy_passes_everything() {
-    passes(Proxy::HaProxy);
+    passes(Proxy::Ha);
 }
 
 #[test]
 fn haproxy_leaves_silence_alone() {
-    leaves_silence_alone(Proxy::HaProxy);
+    leaves_silence_alone(Proxy::Ha);
 }
 
 #[test]

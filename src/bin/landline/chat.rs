@@ -17,6 +17,9 @@
 //! ```
 //! A frame of the others can overtake the welcome.
 //!
+//! Who has logged in is called as the login says. A room whose name begins with `private-` is entered
+//! with its signed name.
+//!
 //! Everybody in a room is a member of the group `chat:<room>`, those with a name are members of
 //! `here:<room>` as well, whose presence the hub announces to its members.
 

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use crate::exit::{Exit, Failure};
 use crate::proxies::Proxies;
 use crate::said::{Said, find};
-use crate::settings::ANY;
+use crate::settings::is_any_origin;
 use crate::values::Host;
 
 /// Something that anybody may do.
@@ -43,7 +43,7 @@ impl Doors {
         let permits = &said.insecure;
         let doors = [
             (
-                origins.iter().any(|origin| origin == ANY),
+                origins.iter().any(|origin| is_any_origin(origin)),
                 permits.insecure_any_origin,
                 Door {
                     open: "pages of any site may open WebSockets with the cookies of their readers",

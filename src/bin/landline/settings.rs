@@ -22,8 +22,8 @@ pub(crate) const PORT: u16 = 8000;
 pub(crate) const LOG_LEVEL: LogLevel = LogLevel::Info;
 pub(crate) const LOG_FORMAT: LogFormat = LogFormat::Text;
 
-/// The word for every origin.
-pub(crate) const ANY: &str = "any";
+/// The word for every origin, and that of Channels.
+const ANY: [&str; 2] = ["any", "*"];
 
 /// Everything the binary needs to know before it starts.
 #[derive(Debug)]
@@ -139,10 +139,15 @@ fn compression(said: &WebSocket) -> Option<Deflate> {
     is_on.then_some(deflate.with_level(level).with_threshold_bytes(threshold))
 }
 
+/// True if this stands for every origin.
+pub(crate) fn is_any_origin(entry: &str) -> bool {
+    ANY.contains(&entry)
+}
+
 fn origins(entries: &[String]) -> landline::Result<Origins> {
     match entries {
         [] => Ok(Origins::same_host()),
-        entries if entries.iter().any(|entry| entry == ANY) => Ok(Origins::any()),
+        entries if entries.iter().any(|entry| is_any_origin(entry)) => Ok(Origins::any()),
         entries => Origins::list(entries),
     }
 }

@@ -25,6 +25,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ring", &["route::auth"]),
     // The load generator has sockets of its own: the library's are not public.
     ("rustix", &["net", "bin::landline::bench", "bin::landline::passwd"]),
+    ("rustls", &["bin::landline::doctor::wire"]),
     // The bounds of generic functions.
     ("serde", &["http", "conn", "route", "testing", "bin"]),
     (

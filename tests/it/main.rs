@@ -41,6 +41,8 @@ mod deflate;
 mod deflate_groups;
 #[cfg(feature = "cli")]
 mod demo;
+#[cfg(feature = "cli")]
+mod doctor;
 mod drain;
 mod facility;
 mod flood;

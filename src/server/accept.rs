@@ -135,7 +135,7 @@ fn call_it(id: u64) {
 
 /// Answers 503 without a thread; the keeper lets the client read it.
 fn refuse(app: &App, stream: Arc<Stream>) {
-    stream.turn_away(&refusal_bytes());
+    stream.turn_away(refusal_bytes());
     app.keeper.linger(stream);
 }
 
@@ -145,5 +145,5 @@ fn refuse_without_descriptor(stream: &Stream) {
     if let Err(error) = stream.await_words(REFUSE_WAIT) {
         log::debug!("cannot answer 503: {error}");
     }
-    stream.turn_away(&refusal_bytes());
+    stream.turn_away(refusal_bytes());
 }

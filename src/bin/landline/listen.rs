@@ -1,6 +1,6 @@
 //! From settings and routes to a server that listens.
 
-use landline::{Builder, Server};
+use landline::{Builder, Server, Tls};
 
 use crate::exit::Failure;
 use crate::settings::Settings;
@@ -9,19 +9,31 @@ use crate::settings::Settings;
 ///
 /// # Errors
 /// An address that cannot be bound; a door that would be open to strangers there.
-pub(crate) fn listen(mut builder: Builder, settings: Settings) -> Result<Server, Failure> {
+pub(crate) fn listen(
+    mut builder: Builder,
+    settings: Settings,
+    tls: Option<&Tls>,
+) -> Result<Server, Failure> {
     if let Some(names) = settings.allowed_hosts {
         builder = builder.allowed_hosts(names);
     }
     let builder = builder.config(settings.config).origins(settings.origins);
     let (builder, proxies) = (settings.proxies.set_up(builder), &settings.proxies);
-    let mut addresses = settings.hosts.iter().map(|host| host.with_port(settings.port));
-    // Proof: settings put the default host into an empty list.
-    let first = addresses.next().expect("settings name a host or take the default");
-    let server = proxies.guard(builder.bind(first)?);
-    let server = addresses.try_fold(server, |server, address| {
-        Ok::<_, Failure>(proxies.guard(server.bind(address)?))
-    })?;
+    let mut server = builder.build()?;
+    for host in &settings.hosts {
+        let address = host.with_port(settings.port);
+        let bound = match tls {
+            Some(tls) if settings.ssl_port.is_none() => server.bind_tls(address, tls)?,
+            _ => server.bind(address)?,
+        };
+        server = proxies.guard(bound);
+        if let (Some(tls), Some(port)) = (tls, settings.ssl_port) {
+            server = proxies.guard(server.bind_tls(host.with_port(port), tls)?);
+        }
+    }
+    if let Some((path, mode)) = &settings.uds {
+        server = server.bind_unix(path, mode.0)?;
+    }
     for host in settings.hosts.iter().filter(|host| host.is_public()) {
         log::info!("other machines can reach {host}; the demo echoes and chats for all of them");
     }

@@ -46,6 +46,7 @@ mod doctor;
 mod drain;
 mod facility;
 mod flood;
+mod fronts;
 mod groups;
 mod handshake;
 #[cfg(feature = "cli")]
@@ -91,3 +92,5 @@ mod stopping;
 mod supervised;
 #[cfg(feature = "testing")]
 mod testing;
+#[cfg(feature = "tls")]
+mod tls;

@@ -11,6 +11,7 @@ use crate::conn::mailbox::Mailbox;
 use crate::conn::send_state::End;
 use crate::conn::trace::{Mark, Trace, TraceEvent};
 use crate::conn::traffic::Traffic;
+use crate::ws::close::Violation;
 use crate::ws::{Closed, Side, close_code};
 
 /// What a connection remembers of itself from its handshake on.
@@ -83,8 +84,10 @@ pub(crate) mod words {
 /// Why a connection ended, in one of a few words.
 fn cause(end: Option<&End>, by_operator: bool) -> &'static str {
     let Some(End { closed, violation }) = end else { return "unknown" };
-    if violation.is_some() {
-        return "protocol";
+    match violation {
+        Some(Violation::TooFast) => return "fast-client",
+        Some(_) => return "protocol",
+        None => {}
     }
     match (closed.by, closed.code, &*closed.reason) {
         (Side::Client, close_code::LOST, _) => "lost",
@@ -234,7 +237,7 @@ impl fmt::Display for ClosedConnection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ws::close::{CloseFrame, Violation};
+    use crate::ws::close::CloseFrame;
 
     fn caused(by: Side, code: u16, reason: &str) -> &'static str {
         let closed = Closed::from_frame(by, &CloseFrame::new(code, reason).unwrap(), true);
@@ -252,6 +255,8 @@ mod tests {
         let lost = End { closed: Closed::lost(Side::Client, "failed"), violation: None };
         assert_eq!(cause(Some(&lost), false), "lost");
         let violation = Some(Violation::Utf8);
-        assert_eq!(cause(Some(&End { violation, ..lost }), true), "protocol");
+        assert_eq!(cause(Some(&End { violation, ..lost.clone() }), true), "protocol");
+        let violation = Some(Violation::TooFast);
+        assert_eq!(cause(Some(&End { violation, ..lost }), false), "fast-client");
     }
 }

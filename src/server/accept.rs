@@ -137,7 +137,7 @@ fn refuse(app: &App, stream: Arc<Stream>) {
     // What has come is read, so that the end is no reset should there be no time to wait for
     // more. A fresh socket takes these few bytes; one that does not is past being told.
     let _ = stream.recv_into(&mut Vec::with_capacity(4096), Blocking::Never);
-    let _ = stream.send(&refusal_bytes(), Blocking::Never);
+    let _ = stream.send(refusal_bytes(), Blocking::Never);
     stream.shutdown_write();
     app.keeper.linger(stream);
 }
@@ -150,7 +150,7 @@ fn refuse_without_descriptor(stream: &Stream) {
         if stream.wait_readable(Some(REFUSE_WAIT))? {
             stream.recv_into(&mut scrap, Blocking::Never)?;
         }
-        stream.send(&refusal_bytes(), Blocking::Never)?;
+        stream.send(refusal_bytes(), Blocking::Never)?;
         Ok(())
     };
     if let Err(error) = answer() {

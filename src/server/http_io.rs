@@ -9,7 +9,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::conn::connection::Connection;
@@ -316,14 +316,20 @@ impl Source for HttpIo {
     }
 }
 
-/// The bytes of the 503 for a connection that gets no thread.
-pub(crate) fn refusal_bytes() -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let how = How { version: Version::Http11, head_only: false, keep_alive: false };
-    // Without further headers there is nothing that could be refused.
-    let encoded = encode(Refusal::unavailable().into_response(), &how, &mut bytes);
-    debug_assert!(encoded.is_ok());
-    bytes
+/// The bytes of the 503 for a connection that gets no thread. They are made once, without a `Date`:
+/// a 503 need have none (RFC 9110 6.6.1), and to refuse has to be cheap.
+pub(crate) fn refusal_bytes() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| {
+        let mut bytes = Vec::new();
+        let how = How { version: Version::Http11, head_only: false, keep_alive: false };
+        // Without further headers there is nothing that could be refused.
+        let encoded = encode(Refusal::unavailable().into_response(), &how, &mut bytes);
+        debug_assert!(encoded.is_ok());
+        let lines = bytes.split_inclusive(|&byte| byte == b'\n');
+        let kept = lines.filter(|line| !line.to_ascii_lowercase().starts_with(b"date:"));
+        kept.flatten().copied().collect()
+    })
 }
 
 #[cfg(test)]
@@ -351,6 +357,14 @@ mod tests {
 
     fn say(client: &Stream, bytes: &[u8]) {
         assert_eq!(client.send(bytes, Blocking::Never).unwrap(), bytes.len());
+    }
+
+    #[test]
+    fn a_refusal_without_a_thread_is_a_503_without_a_date() {
+        let text = str::from_utf8(refusal_bytes()).unwrap();
+        assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("\r\nRetry-After: 1\r\n"));
+        assert!(text.ends_with("\r\n\r\nThe server is full, please try again soon.\n"));
+        assert!(!text.contains("Date"), "{text}");
     }
 
     /// On a host that is short of time the thread of a connection may run long after what it waits

@@ -46,6 +46,7 @@ mod doctor;
 mod drain;
 mod facility;
 mod flood;
+mod fronts;
 mod groups;
 mod handshake;
 #[cfg(feature = "cli")]

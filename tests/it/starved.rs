@@ -55,7 +55,7 @@ fn the_default_limit_leaves_descriptors_in_reserve() {
     let program = Program::listening(limited("-n 40", &[]));
     assert!(program.stdout().contains("up to 20\n"), "{}", program.stdout());
     beyond_descriptors(&program);
-    program.logged("full with 20 connections; refused");
+    program.logged("full with 20 connections; answering 503");
 }
 
 /// Takes more connections than there are descriptors: each is answered, and those that were

@@ -190,7 +190,7 @@ impl Session {
     }
 
     #[inline(never)]
-    fn received(&self, head: RequestHead, how: How) -> Box<Received> {
+    fn received(&self, head: Box<RequestHead>, how: How) -> Box<Received> {
         let source = Arc::clone(&self.io) as Arc<dyn Source>;
         let surroundings = self.arrival.app.surroundings();
         // With limits that were changed since the connection began, it ends with this answer.

@@ -46,6 +46,8 @@ mod facility;
 mod flood;
 mod groups;
 mod handshake;
+#[cfg(feature = "cli")]
+mod hangup;
 mod health;
 mod heartbeat;
 mod hold;
@@ -71,8 +73,11 @@ mod publish_access;
 #[cfg(feature = "cli")]
 mod publish_key;
 mod publisher;
+mod reload;
 mod routes;
 mod security;
+#[cfg(feature = "cli")]
+mod settings;
 mod smoke;
 mod soak;
 #[cfg(feature = "cli")]

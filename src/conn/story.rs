@@ -11,6 +11,8 @@ use crate::conn::mailbox::Mailbox;
 use crate::conn::send_state::End;
 use crate::conn::trace::{Mark, Trace, TraceEvent};
 use crate::conn::traffic::Traffic;
+use crate::net::peer::Peer;
+use crate::ws::close::Violation;
 use crate::ws::{Closed, Side, close_code};
 
 /// What a connection remembers of itself from its handshake on.
@@ -32,7 +34,7 @@ pub(crate) struct Story {
 pub struct ConnectionInfo {
     /// The number of the connection, as in the log.
     pub id: u64,
-    /// The client's address.
+    /// The client's address; `0.0.0.0:0` for one that came through a Unix socket.
     pub peer: SocketAddr,
     /// The pattern of its route.
     pub route: Arc<str>,
@@ -83,8 +85,10 @@ pub(crate) mod words {
 /// Why a connection ended, in one of a few words.
 fn cause(end: Option<&End>, by_operator: bool) -> &'static str {
     let Some(End { closed, violation }) = end else { return "unknown" };
-    if violation.is_some() {
-        return "protocol";
+    match violation {
+        Some(Violation::TooFast) => return "fast-client",
+        Some(_) => return "protocol",
+        None => {}
     }
     match (closed.by, closed.code, &*closed.reason) {
         (Side::Client, close_code::LOST, _) => "lost",
@@ -191,7 +195,7 @@ impl Connection {
         let story = story.as_deref()?;
         Some(ConnectionInfo {
             id: self.id(),
-            peer: self.peer(),
+            peer: self.peer().address(),
             route: Arc::clone(&story.route),
             user: story.user.as_deref().map(str::to_owned),
             since: story.since,
@@ -228,14 +232,14 @@ impl Connection {
 
 impl fmt::Display for ClosedConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "conn-{} {}: {}", self.info.id, self.info.peer, self.closed)
+        write!(f, "conn-{} {}: {}", self.info.id, Peer::from(self.info.peer), self.closed)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ws::close::{CloseFrame, Violation};
+    use crate::ws::close::CloseFrame;
 
     fn caused(by: Side, code: u16, reason: &str) -> &'static str {
         let closed = Closed::from_frame(by, &CloseFrame::new(code, reason).unwrap(), true);
@@ -253,6 +257,8 @@ mod tests {
         let lost = End { closed: Closed::lost(Side::Client, "failed"), violation: None };
         assert_eq!(cause(Some(&lost), false), "lost");
         let violation = Some(Violation::Utf8);
-        assert_eq!(cause(Some(&End { violation, ..lost }), true), "protocol");
+        assert_eq!(cause(Some(&End { violation, ..lost.clone() }), true), "protocol");
+        let violation = Some(Violation::TooFast);
+        assert_eq!(cause(Some(&End { violation, ..lost }), false), "fast-client");
     }
 }

@@ -7,6 +7,7 @@ mod bench;
 mod chat;
 mod check;
 mod demo;
+mod doctor;
 mod doors;
 mod exit;
 mod init;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Ok(Asked::Init(path)) => init::init(&path),
         Ok(Asked::Check(flags)) => return check::check(&flags).into(),
         Ok(Asked::Config(flags, form)) => show::show(&flags, form),
+        Ok(Asked::Doctor(asked)) => return doctor::run(&asked),
         Ok(Asked::Service(asked)) => return service::run(asked),
         Ok(Asked::Passwd(user)) => passwd::passwd(&user),
         Ok(Asked::Bench(asked)) => return bench::run(*asked),

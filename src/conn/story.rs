@@ -11,6 +11,7 @@ use crate::conn::mailbox::Mailbox;
 use crate::conn::send_state::End;
 use crate::conn::trace::{Mark, Trace, TraceEvent};
 use crate::conn::traffic::Traffic;
+use crate::net::peer::Peer;
 use crate::ws::close::Violation;
 use crate::ws::{Closed, Side, close_code};
 
@@ -33,7 +34,7 @@ pub(crate) struct Story {
 pub struct ConnectionInfo {
     /// The number of the connection, as in the log.
     pub id: u64,
-    /// The client's address.
+    /// The client's address; `0.0.0.0:0` for one that came through a Unix socket.
     pub peer: SocketAddr,
     /// The pattern of its route.
     pub route: Arc<str>,
@@ -99,6 +100,7 @@ fn cause(end: Option<&End>, by_operator: bool) -> &'static str {
         (Side::Server, _, words::HANDLER_FAILED) => "handler-failed",
         (Side::Server, _, words::STOPPING | words::STOPPED) => "stopping",
         (Side::Server, close_code::GOING_AWAY, _) => "stopping",
+        (Side::Server, close_code::TOKEN_EXPIRED, _) => "expired",
         (Side::Server, close_code::POLICY, _) => "policy",
         (Side::Server, close_code::NORMAL, "") => "done",
         (Side::Server, _, _) => "application",
@@ -193,7 +195,7 @@ impl Connection {
         let story = story.as_deref()?;
         Some(ConnectionInfo {
             id: self.id(),
-            peer: self.peer(),
+            peer: self.peer().address(),
             route: Arc::clone(&story.route),
             user: story.user.as_deref().map(str::to_owned),
             since: story.since,
@@ -230,7 +232,7 @@ impl Connection {
 
 impl fmt::Display for ClosedConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "conn-{} {}: {}", self.info.id, self.info.peer, self.closed)
+        write!(f, "conn-{} {}: {}", self.info.id, Peer::from(self.info.peer), self.closed)
     }
 }
 

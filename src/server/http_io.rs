@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::conn::ClientCertificate;
 use crate::conn::connection::Connection;
 use crate::conn::record::{Idle, Phase};
 use crate::deadline::Deadline;
@@ -73,7 +74,12 @@ pub(crate) enum NoHead {
     Gone,
     /// The client has to be told.
     Refused(Refusal),
+    /// The client speaks TLS, and this port does not.
+    Tls,
 }
+
+/// The first byte of a client that begins with a TLS handshake (RFC 8446 5.1), and of no request.
+const TLS_HANDSHAKE: u8 = 22;
 
 impl HttpIo {
     pub(crate) fn new(conn: Arc<Connection>, stream: Arc<Stream>) -> Self {
@@ -84,7 +90,7 @@ impl HttpIo {
     ///
     /// # Blocking
     /// Until the head has come or its deadline passes.
-    pub(crate) fn read_head(&self, idle: Idle) -> Result<RequestHead, NoHead> {
+    pub(crate) fn read_head(&self, idle: Idle) -> Result<Box<RequestHead>, NoHead> {
         let mut inbound = self.inbound.lock();
         let found = self.await_whole_head(&mut inbound.buffer, idle)?;
         let head = found.parse(&inbound.buffer).map_err(NoHead::Refused)?;
@@ -110,6 +116,9 @@ impl HttpIo {
             self.await_head(&parser, buffer, idle)?;
         }
         self.conn.record.set_phase(Phase::Busy);
+        if idle == Idle::First && buffer.first() == Some(&TLS_HANDSHAKE) {
+            return Err(NoHead::Tls);
+        }
         loop {
             if let Some(found) = parser.find(buffer, config).map_err(NoHead::Refused)? {
                 return Ok(found);
@@ -280,7 +289,15 @@ impl HttpIo {
 
 impl Source for HttpIo {
     fn peer(&self) -> SocketAddr {
-        self.conn.peer()
+        self.conn.peer().address()
+    }
+
+    fn is_secure(&self) -> bool {
+        self.stream.is_secure()
+    }
+
+    fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.stream.client_certificate()
     }
 
     fn conn_id(&self) -> u64 {

@@ -92,3 +92,5 @@ mod stopping;
 mod supervised;
 #[cfg(feature = "testing")]
 mod testing;
+#[cfg(feature = "tls")]
+mod tls;

@@ -215,6 +215,9 @@ impl Facility {
             Some(identify) => identify(request),
             None => request.identity().cloned().unwrap_or_default(),
         };
+        if let (Some(ws), Some(user)) = (request.websocket(), identity.name()) {
+            ws.name_user(user);
+        }
         let identity = with_signed_groups(request, identity)?;
         let flags = self.allowed(request, asked)?;
         let channels = |audiences: Vec<Audience>| {

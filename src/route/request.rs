@@ -113,6 +113,9 @@ impl Request {
     pub(crate) fn set_identity(&mut self, identity: Identity, farewell: Option<CloseFrame>) {
         if let Some(ws) = &mut self.websocket {
             ws.hide_bearer();
+            if let Some(name) = identity.name() {
+                ws.name_user(name);
+            }
             if let (Some(at), Some(farewell)) = (identity.expires(), farewell) {
                 ws.expire(Expiry { at, farewell: Arc::new(farewell) });
             }

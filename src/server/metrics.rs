@@ -79,7 +79,7 @@ pub struct CloseFigures {
     /// Who or what ended them: `client`, `lost` (the client went without a word), `protocol` (it
     /// broke the protocol), `done` (the handler returned), `application` (the handler closed),
     /// `handler-failed`, `slow-client`, `slow-handler`, `keepalive`, `policy` (closed with 1008),
-    /// `operator`, `stopping`, `unknown`.
+    /// `operator`, `expired`, `stopping`, `unknown`.
     pub cause: &'static str,
     /// How many.
     pub count: u64,

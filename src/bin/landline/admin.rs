@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! /admin/                        the page; it asks for the key
-//! /admin/session                 POST {key}: a session; DELETE ends it
+//! /admin/session                 whether there is one; POST {key} opens it, DELETE ends it
 //! /admin/data                    figures of the last ten minutes
 //! /admin/connections             open ones; ?filter=, and /<id>/ for one with its events
 //! /admin/closed                  the last that ended, with why; ?filter=, and /<id>/
@@ -75,7 +75,10 @@ fn routes(builder: Builder, admin: &Arc<Admin>) -> Builder {
     };
     builder
         .route("/admin/", get(page))
-        .route("/admin/session", post(call(session::open)).delete(call(session::close)))
+        .route(
+            "/admin/session",
+            get(call(session::show)).post(call(session::open)).delete(call(session::close)),
+        )
         .route("/admin/data", get(call(views::figures)))
         .route("/admin/connections", get(call(views::connections)))
         .route("/admin/connections/<int:id>", get(call(views::connection)))

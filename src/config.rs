@@ -3,10 +3,12 @@
 //! This is the one home of the defaults; other texts link here.
 
 mod deflate;
+mod rate;
 
 use std::time::Duration;
 
 pub use deflate::Deflate;
+pub use rate::Rate;
 
 /// Declares the settings: one field, one reader and one `with_` writer each, under one text.
 macro_rules! settings {
@@ -162,9 +164,57 @@ settings! {
     max_connections / with_max_connections: Option<usize> = None;
 
     /// Most open connections of one client address (of one /64 for IPv6); `None` sets no limit,
-    /// which is right behind a proxy, where all clients have its address. Reached: 503 with
+    /// which is right behind a proxy, where all clients have its address. Behind a proxy that is
+    /// trusted ([`Builder::trusted_proxies`](crate::Builder::trusted_proxies)) the address that it
+    /// names counts, for as long as the request, or the WebSocket, lasts. Reached: 503 with
     /// `Retry-After`. Default `None`.
     max_connections_per_address / with_max_connections_per_address: Option<usize> = None;
+
+    /// Most open WebSockets of one user, where it is known who that is, see
+    /// [`Request::count_user`](crate::Request::count_user). Reached: the handshake is answered 429
+    /// with `Retry-After`. Default `None`, no limit.
+    max_websockets_per_user / with_max_websockets_per_user: Option<usize> = None;
+
+    /// Most connections that have not sent a whole request yet, so that clients that connect and
+    /// say nothing leave room for others; `None` means half of
+    /// [`max_connections`](Self::max_connections). Reached: the oldest of them that has sent
+    /// nothing to read is answered 503 and closed. Default `None`.
+    max_silent_connections / with_max_silent_connections: Option<usize> = None;
+
+    /// New connections in a second, from everybody together. Reached: 503 with `Retry-After`.
+    /// Default `None`, no limit: a server that restarts is to take all its clients back at once.
+    connection_rate / with_connection_rate: Option<Rate> = None;
+
+    /// New connections in a second from one client address (one /64 for IPv6); behind a trusted
+    /// proxy the WebSocket handshakes of the address that it names. Reached: 503 with
+    /// `Retry-After`, for a handshake 429. Default `None`, no limit.
+    connection_rate_per_address / with_connection_rate_per_address: Option<Rate> = None;
+
+    /// Connections that the kernel holds until they are accepted; it cuts the number to
+    /// `net.core.somaxconn`. Reached: the kernel leaves further clients without an answer, and they
+    /// try again. Default 1024.
+    listen_backlog / with_listen_backlog: u32 = 1024;
+
+    /// Messages that a WebSocket client may send in a second; control frames do not count. A route
+    /// may say otherwise, see
+    /// [`RequireWebSocket::message_rate`](crate::RequireWebSocket::message_rate). Reached: messages
+    /// are delivered when it is their time, so that the client feels back-pressure; if that goes on
+    /// beyond [`rate_patience`](Self::rate_patience), close 1008. Default `None`, no limit.
+    message_rate / with_message_rate: Option<Rate> = None;
+
+    /// Bytes that a WebSocket client may send in a second, as they are received: frames, control
+    /// frames, compressed messages as they are. A route may say otherwise, see
+    /// [`RequireWebSocket::byte_rate`](crate::RequireWebSocket::byte_rate). Reached: nothing is
+    /// read for so long; if that goes on beyond [`rate_patience`](Self::rate_patience), close 1008,
+    /// so a message that is longer than the burst and what comes in that time cannot be sent.
+    /// Default `None`, no limit.
+    byte_rate / with_byte_rate: Option<Rate> = None;
+
+    /// For how long a client may send faster than [`message_rate`](Self::message_rate) or
+    /// [`byte_rate`](Self::byte_rate): the time for which it was held back, less the time for which
+    /// it was not. `None` holds it back without end. Reached: close 1008 "too many messages".
+    /// Default 10 s, which a burst is over in and a program that sends without end is not.
+    rate_patience / with_rate_patience: Option<Duration> = Some(Duration::from_secs(10));
 }
 
 /// How long handlers get to return after their connections were cut.

@@ -50,7 +50,8 @@
 //!   (`BasicAuth`), tokens (`Jwt`), a call to your own backend (`BackendAuth`) and signed names of
 //!   groups (`GroupSigner`).
 //! - [`Config`], [`Origins`]: limits, timeouts, and which pages may connect; [`Deflate`]: how
-//!   messages are compressed; [`Networks`]: whose word about others is taken.
+//!   messages are compressed; [`Rate`]: how fast clients may be; [`Networks`], [`ProxyHeaders`]:
+//!   whose word about clients is taken, and which; [`RefusalReason`]: who was turned away.
 //! - [`HostCeiling`]: how many connections this host can hold, and what limits it.
 //! - [`Error`] and [`ErrorKind`]: what went wrong, to act on and to read.
 //! - `testing`, behind the feature of that name: a live server and clients for your tests.
@@ -81,14 +82,14 @@ mod ws;
 #[doc(hidden)]
 pub mod internals;
 
-pub use config::{Config, Deflate};
+pub use config::{Config, Deflate, Rate};
 pub use conn::{
     ClosedConnection, ConnectionInfo, GroupMessage, Inbox, Incoming, Join, Messages, Overflow,
-    Sender, TraceEvent, Traffic, WebSocket,
+    RefusalReason, Sender, TraceEvent, Traffic, WebSocket,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use histogram::Timings;
-pub use http::{Cookie, Headers, Method, Networks, Response, Templates};
+pub use http::{Cookie, Headers, Method, Networks, ProxyHeaders, Response, Templates};
 pub use hub::{
     Counts, Delivery, Group, GroupStats, Hub, HubBuilder, HubStats, Member, MemberEvent, Presence,
     PresenceChange, Present, Publisher, Watch,

@@ -7,13 +7,15 @@
 
 use std::sync::Arc;
 
-use crate::config::Deflate;
+use crate::config::{Deflate, Rate};
 use crate::conn::connection::Connection;
 use crate::conn::deflating::Deflating;
 use crate::conn::expiry::Expiry;
 use crate::conn::recipient::Recipient;
 use crate::conn::record::Phase;
+use crate::conn::refusals::RefusalReason;
 use crate::conn::socket::WebSocket;
+use crate::conn::throttle::Pace;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::stream::Stream;
 use crate::sync::Mutex;
@@ -33,6 +35,8 @@ pub(super) struct Pending {
     preferred: Option<Box<str>>,
     /// How messages are compressed if the client wants it too.
     compression: Option<Deflate>,
+    /// How fast messages may come.
+    pace: Pace,
     /// Until when the connection may stay open.
     pub(super) expiry: Option<Expiry>,
     /// A token came as a subprotocol, so the answer is to name that way of bringing one.
@@ -71,7 +75,7 @@ impl WebSocket {
         early: Vec<u8>,
     ) -> Self {
         let offered = offer.subprotocols().to_vec();
-        let compression = conn.config.compression();
+        let (compression, pace) = (conn.config.compression(), Pace::of(&conn.config));
         let (preferred, is_turned_away) = (None, false);
         let (expiry, has_bearer) = (None, false);
         let pending = Pending {
@@ -80,6 +84,7 @@ impl WebSocket {
             early,
             preferred,
             compression,
+            pace,
             expiry,
             has_bearer,
             is_turned_away,
@@ -123,6 +128,20 @@ impl WebSocket {
         if let Some(pending) = self.pending.lock().as_mut() {
             pending.compression = compression;
         }
+    }
+
+    /// Says for this route how fast messages may come; what is `None` stays as it is.
+    pub(crate) fn pace_with(&self, messages: Option<Option<Rate>>, bytes: Option<Option<Rate>>) {
+        if let Some(pending) = self.pending.lock().as_mut() {
+            let pace = &mut pending.pace;
+            pace.messages = messages.unwrap_or(pace.messages);
+            pace.bytes = bytes.unwrap_or(pace.bytes);
+        }
+    }
+
+    /// Counts its client among those that were turned away.
+    pub(crate) fn count_refusal(&self, reason: RefusalReason) {
+        self.conn.shared.refusals.count(reason);
     }
 
     /// Lets nobody answer the handshake any more; false if it has been answered.
@@ -246,7 +265,7 @@ impl WebSocket {
         let joined = join();
         conn.flush();
         let client = agreed.map(|(agreement, _)| agreement.client);
-        conn.receive.lock().open(conn, pending.stream, client, pending.early);
+        conn.receive.lock().open(conn, pending.stream, client, pending.pace, pending.early);
         conn.record.set_phase(Phase::WebSocket);
         if let Some(expiry) = pending.expiry {
             conn.shared.expiries.set(conn.id(), expiry);
@@ -262,7 +281,6 @@ impl WebSocket {
 }
 
 /// Gives the box back before the hub asks for memory of the same size.
-#[expect(clippy::boxed_local, reason = "the box is what this is about")]
 fn unboxed(pending: Box<Pending>) -> Pending {
     *pending
 }

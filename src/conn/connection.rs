@@ -19,6 +19,7 @@ use crate::conn::mailbox::Mailbox;
 use crate::conn::outbox::Outbox;
 use crate::conn::receive::Receive;
 use crate::conn::record::{Clock, Phase, Record};
+use crate::conn::refusals::Refusals;
 use crate::conn::roll::Roll;
 use crate::conn::story::Story;
 use crate::conn::traffic::Heard;
@@ -53,6 +54,10 @@ pub(crate) struct Shared {
     groups: Weak<dyn Groups>,
     /// Connections given up because the client stopped reading.
     pub(crate) slow_clients: AtomicU64,
+    /// Connections closed because the client went on sending faster than it may.
+    pub(crate) fast_clients: AtomicU64,
+    /// Clients that were turned away.
+    pub(crate) refusals: Refusals,
     /// Who is connected, and who was.
     pub(crate) roll: Roll,
     /// How long handlers are away with a message; one of each connection and second.
@@ -76,6 +81,8 @@ impl Shared {
             expiries: Expiries::default(),
             pools: Arc::new(Pools::new(SPARE_PER_CORE * cores)),
             slow_clients: AtomicU64::new(0),
+            fast_clients: AtomicU64::new(0),
+            refusals: Refusals::default(),
             roll: Roll::default(),
             handler_times: Histogram::default(),
         })
@@ -102,6 +109,8 @@ impl Shared {
 pub(crate) struct Connection {
     id: u64,
     peer: SocketAddr,
+    /// The address that a PROXY header names; boxed, since most have none.
+    proxied: OnceLock<Box<SocketAddr>>,
     pub(crate) shared: Arc<Shared>,
     /// As it was when the connection began.
     pub(crate) config: Arc<Config>,
@@ -133,6 +142,7 @@ impl Connection {
         Self {
             id,
             peer: stream.peer(),
+            proxied: OnceLock::new(),
             record: Record::new(),
             receive: Mutex::new(Receive::new(&config)),
             outbox: Outbox::new(config.outbound_bytes()),
@@ -151,8 +161,14 @@ impl Connection {
         self.id
     }
 
+    /// The other end, or for whom a proxy says that the connection is.
     pub(crate) fn peer(&self) -> SocketAddr {
-        self.peer
+        self.proxied.get().map_or(self.peer, |client| **client)
+    }
+
+    /// Takes note of whom a PROXY header names; the first counts.
+    pub(crate) fn set_peer(&self, client: SocketAddr) {
+        let _ = self.proxied.set(Box::new(client));
     }
 
     /// The socket, until the connection is over.

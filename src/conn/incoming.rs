@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::conn::mailbox::{GroupMessage, Mailbox};
 use crate::conn::receive::Receive;
-use crate::conn::socket::{WebSocket, timed_out};
+use crate::conn::socket::{REST, WebSocket, rest, timed_out};
 use crate::conn::waiting::Until;
 use crate::deadline::Deadline;
 use crate::error::Result;
@@ -135,10 +135,30 @@ impl WebSocket {
             is_last_look = deadline.is_past();
             if is_last_look {
                 receive.look_ahead(&self.conn);
+            } else if let Some(held) = receive.held_back(&self.conn) {
+                drop(receive);
+                self.rest_for_groups(mailbox, held.min(deadline.remaining().unwrap_or(held)));
+                let Some(again) = self.lock_until(deadline) else { return Ok(Step::Late) };
+                receive = again;
             } else {
                 receive.fill(&self.conn, Until::Either(mailbox, deadline));
             }
         }
+    }
+
+    /// Lets time pass while what the client sent has to wait, but not what groups send. Of several
+    /// threads that wait here, one may see a message of a group a step later.
+    #[cold]
+    #[inline(never)]
+    fn rest_for_groups(&self, mailbox: &Mailbox, time: Duration) {
+        let waited = mailbox.stand_by(|waker| {
+            match waker {
+                Some(waker) => waker.wait(time.min(REST)),
+                None => rest(time),
+            }
+            Ok(false)
+        });
+        debug_assert!(waited.is_ok(), "waiting for a waker has no errors");
     }
 
     /// A message of the side whose turn it is, or of the other if that one has none.

@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::conn::arrivals::{Arrivals, MESSAGE_OVERHEAD};
 use crate::conn::connection::Connection;
+use crate::conn::throttle::{Pace, Throttle};
 use crate::conn::trace::Mark;
 use crate::conn::waiting::Until;
 use crate::net::stream::{Blocking, Received, Stream};
@@ -25,6 +26,7 @@ use crate::ws::deflate::inflation::Inflation;
 use crate::ws::encoded::FrameKind;
 use crate::ws::frame::{Decoder, Event};
 
+mod pacing;
 mod reading;
 
 /// How often the time is taken that the handler is away with a message.
@@ -68,6 +70,8 @@ pub(crate) struct Receive {
     answers_last_ping: bool,
     /// Answered when the read has returned, out of less of the stack.
     unanswered_ping: Option<Vec<u8>>,
+    /// Holds back what comes too fast; there only if that is limited.
+    throttle: Option<Box<Throttle>>,
     /// Of a client and groups that both have messages, whose is the next.
     pub(super) is_groups_turn: bool,
 }
@@ -89,19 +93,23 @@ impl Receive {
             timed_from: 0,
             answers_last_ping: false,
             unanswered_ping: None,
+            throttle: None,
             is_groups_turn: false,
         }
     }
 
-    /// Opens the half; `compressed` says how, if messages may be; `early` is what came behind the
-    /// request head.
+    /// Opens the half; `compressed` says how, if messages may be; `pace` how fast they may come;
+    /// `early` is what came behind the request head.
     pub(crate) fn open(
         &mut self,
         conn: &Connection,
         stream: Arc<Stream>,
         compressed: Option<Terms>,
+        pace: Pace,
         mut early: Vec<u8>,
     ) {
+        self.throttle = pace.watch(conn.shared.clock.coarse());
+        self.count_received(conn, early.len());
         if let Some(terms) = compressed {
             let pools = Arc::clone(&conn.shared.pools);
             self.decoder.inflate_with(Inflation::new(pools, terms.has_context_takeover));
@@ -114,11 +122,14 @@ impl Receive {
     }
 
     /// The oldest waiting message; if there is none, what was held back for more to come goes out.
+    ///
+    /// There is none either while the one that waits has come too fast.
     pub(crate) fn pop(&mut self, conn: &Connection) -> Option<Message> {
         if self.taken_at != 0 {
             self.note_handler_time(conn);
         }
-        let Some(message) = self.inbox.pop() else {
+        let may_pop = self.throttle.is_none() || self.may_deliver(conn);
+        let Some(message) = may_pop.then(|| self.inbox.pop()).flatten() else {
             conn.end_hold();
             return None;
         };
@@ -264,7 +275,7 @@ impl Receive {
 
     /// Reads once and digests what came; false if nothing did, or nothing ever will.
     pub(crate) fn fill(&mut self, conn: &Connection, until: Until<'_>) -> bool {
-        if self.has_ended {
+        if self.has_ended || (self.throttle.is_some() && !self.may_read(conn)) {
             return false;
         }
         let has_come = self.has_undecoded() || self.receive(conn, until);
@@ -289,6 +300,7 @@ impl Receive {
         self.stream = Some(stream);
         let reason = match outcome {
             Ok(Received::Bytes(count)) => {
+                self.count_received(conn, count);
                 conn.heard.count_bytes(count);
                 conn.record.mark_life(conn.shared.clock.coarse());
                 return true;

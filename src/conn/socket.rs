@@ -20,6 +20,9 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::ws::close::CloseFrame;
 use crate::ws::{Closed, Message, Side};
 
+/// Longest step of waiting for time alone.
+pub(super) const REST: Duration = Duration::from_millis(50);
+
 /// One WebSocket connection, as its handler sees it.
 ///
 /// The handler's thread reads; any thread may send, through a shared reference or a
@@ -84,7 +87,13 @@ impl WebSocket {
                 drop(receive);
                 return self.outcome();
             }
-            receive.fill(&self.conn, Until::Forever);
+            if let Some(time) = receive.held_back(&self.conn) {
+                drop(receive);
+                rest(time);
+                receive = self.conn.receive.lock();
+            } else {
+                receive.fill(&self.conn, Until::Forever);
+            }
         }
     }
 
@@ -120,6 +129,10 @@ impl WebSocket {
             is_last_look = deadline.is_past();
             if is_last_look {
                 receive.look_ahead(&self.conn);
+            } else if let Some(held) = receive.held_back(&self.conn) {
+                drop(receive);
+                rest(held.min(deadline.remaining().unwrap_or(held)));
+                receive = self.lock_until(deadline).ok_or_else(|| timed_out(time))?;
             } else {
                 receive.fill(&self.conn, Until::Deadline(deadline));
             }
@@ -155,7 +168,8 @@ impl WebSocket {
 
     /// The number of whole messages that wait to be taken, those the kernel holds included.
     ///
-    /// A close is not a message, and a message of which a part is missing does not count. Counts
+    /// A close is not a message, and a message of which a part is missing does not count; one that
+    /// is held back because it has come too fast does. Counts
     /// no further than the inbox's limit of bytes. Zero while another thread waits for a message,
     /// because that thread takes whatever comes.
     ///
@@ -176,7 +190,8 @@ impl WebSocket {
         receive.waiting_messages()
     }
 
-    /// True if a message waits to be taken.
+    /// True if a message waits to be taken, and is not held back because it has come too fast
+    /// ([`message_rate`](crate::Config::message_rate)).
     ///
     /// # Blocking
     /// Never.
@@ -191,7 +206,7 @@ impl WebSocket {
         if receive.waiting_messages() == 0 {
             receive.look_ahead(&self.conn);
         }
-        receive.waiting_messages() > 0
+        receive.has_due_message(&self.conn)
     }
 
     /// Iterates over the messages: [`wait`](Self::wait) until the clean end.
@@ -394,6 +409,14 @@ pub(crate) struct Summary {
     pub(crate) traffic: Traffic,
     pub(crate) route: Arc<str>,
     pub(crate) user: Option<String>,
+}
+
+/// Lets time pass while what has come has to wait: in steps, so that an end is noticed, and without
+/// the receive lock, so that the keeper sees to the connection meanwhile.
+#[cold]
+#[inline(never)]
+pub(super) fn rest(time: Duration) {
+    std::thread::sleep(time.min(REST));
 }
 
 pub(super) fn timed_out(time: Duration) -> Error {

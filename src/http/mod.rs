@@ -13,6 +13,7 @@ pub(crate) mod client;
 mod cookie;
 pub(crate) mod date;
 pub(crate) mod encode;
+pub(crate) mod forwarded;
 pub(crate) mod framing;
 mod headers;
 pub(crate) mod host;
@@ -28,6 +29,7 @@ pub(crate) mod token;
 
 pub use cidr::Networks;
 pub use cookie::Cookie;
+pub use forwarded::ProxyHeaders;
 pub use headers::Headers;
 pub use method::Method;
 pub use response::Response;

@@ -96,6 +96,18 @@ impl Refusal {
             .with_header("Sec-WebSocket-Version", "13")
     }
 
+    /// 429 with `Retry-After`: the user has as many connections as one may.
+    pub(crate) fn too_many_sockets(limit: usize) -> Self {
+        let text = format!("You have {limit} connections open, which is the limit.");
+        Self::keeping(429, text).with_header("Retry-After", "10")
+    }
+
+    /// 429 with `Retry-After`: new connections of this address come too fast.
+    pub(crate) fn too_fast() -> Self {
+        Self::keeping(429, "Too many new connections, please try again soon.")
+            .with_header("Retry-After", "1")
+    }
+
     /// 431: the head is over its limit of bytes.
     pub(crate) fn head_too_long() -> Self {
         Self::closing(431, "The request head is too long.")
@@ -202,7 +214,7 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let kind = match refusal.status {
             408 => ErrorKind::Timeout,
-            413 => ErrorKind::Limit,
+            413 | 429 => ErrorKind::Limit,
             _ => ErrorKind::Protocol,
         };
         let text = format!("request refused with {}: {}", refusal.status, refusal.text);
@@ -246,7 +258,7 @@ mod tests {
 
     #[test]
     fn status_and_closing_are_as_the_table_says() {
-        let rows: [(Refusal, u16, bool); 19] = [
+        let rows: [(Refusal, u16, bool); 21] = [
             (Refusal::bad_request("x"), 400, true),
             (Refusal::unauthorized("x", "Basic"), 401, false),
             (Refusal::forbidden("x"), 403, false),
@@ -259,6 +271,8 @@ mod tests {
             (Refusal::expectation_failed(), 417, true),
             (Refusal::misdirected("x"), 421, true),
             (Refusal::upgrade_required(), 426, false),
+            (Refusal::too_many_sockets(3), 429, false),
+            (Refusal::too_fast(), 429, false),
             (Refusal::head_too_long(), 431, true),
             (Refusal::too_many_header_lines(), 431, true),
             (Refusal::internal(), 500, false),

@@ -25,7 +25,7 @@ use crate::ws::encoded::Encoded;
 ///
 /// # Blocking
 /// No call waits for a client, except a publish to a group with
-/// [`Overflow::Block`](crate::Overflow::Block). Publishing waits for the hub's own threads while
+/// [`Overflow::Block`]. Publishing waits for the hub's own threads while
 /// 4096 messages or 16 MiB are on their way, but not longer than 10 s.
 ///
 /// # Threads
@@ -112,7 +112,7 @@ impl Hub {
     /// Sends a message to one connection, behind everything that was published before.
     ///
     /// What does not fit is treated by the hub's default policy; if that is
-    /// [`Overflow::Block`](crate::Overflow::Block), a client that is full twice over is closed.
+    /// [`Overflow::Block`], a client that is full twice over is closed.
     ///
     /// # Blocking
     /// As [`Group::send`], but never for the client.

@@ -4,14 +4,12 @@ use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
 
 use crate::net::stream::Stream;
-
-/// Connections the kernel holds for us until they are accepted (cut to `somaxconn`).
-const BACKLOG: i32 = 1024;
 
 /// Why no connection was accepted.
 #[derive(Debug)]
@@ -30,11 +28,14 @@ pub(crate) enum AcceptFailure {
 pub(crate) struct Listener {
     fd: OwnedFd,
     address: SocketAddr,
+    /// Connections begin with a PROXY header.
+    expects_proxy: AtomicBool,
 }
 
 impl Listener {
-    /// Binds and listens; port 0 takes a free one.
-    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
+    /// Binds and listens; port 0 takes a free one. The kernel holds `backlog` connections for us
+    /// until they are accepted, cut to `somaxconn`.
+    pub(crate) fn bind(address: SocketAddr, backlog: u32) -> io::Result<Self> {
         let family = match address {
             SocketAddr::V4(_) => AddressFamily::INET,
             SocketAddr::V6(_) => AddressFamily::INET6,
@@ -46,14 +47,24 @@ impl Listener {
         // Nagle's algorithm off: what is accepted takes this over, which saves it a call each.
         sockopt::set_tcp_nodelay(&fd, true)?;
         rustix::net::bind(&fd, &address)?;
-        rustix::net::listen(&fd, BACKLOG)?;
+        rustix::net::listen(&fd, i32::try_from(backlog).unwrap_or(i32::MAX))?;
         let address = SocketAddr::try_from(rustix::net::getsockname(&fd)?)?;
-        Ok(Self { fd, address })
+        Ok(Self { fd, address, expects_proxy: AtomicBool::new(false) })
     }
 
     /// The address it listens on, with the real port.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Has connections begin with a PROXY header.
+    pub(crate) fn expect_proxy(&self) {
+        self.expects_proxy.store(true, Ordering::Relaxed);
+    }
+
+    /// True if connections begin with a PROXY header.
+    pub(crate) fn expects_proxy(&self) -> bool {
+        self.expects_proxy.load(Ordering::Relaxed)
     }
 
     /// Blocks for the next connection, until [`close`](Self::close).
@@ -117,7 +128,7 @@ mod tests {
     fn what_is_accepted_does_not_wait_for_full_packets() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             // A host may have no IPv6.
-            let Ok(listener) = Listener::bind(address.parse().unwrap()) else { continue };
+            let Ok(listener) = Listener::bind(address.parse().unwrap(), 8) else { continue };
             let client = TcpStream::connect(listener.address()).unwrap();
             let stream = listener.accept().unwrap();
             assert_eq!(stream.peer(), client.local_addr().unwrap());

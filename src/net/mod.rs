@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod listener;
 pub(crate) mod poll;
 pub(crate) mod process;
+pub(crate) mod proxy_protocol;
 pub(crate) mod stream;
 pub(crate) mod thread;
 pub(crate) mod waker;

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 /// A wake-up that stays until it is taken: one given before the wait begins is not lost.
 #[derive(Debug)]
@@ -21,6 +22,14 @@ impl Waker {
     pub(crate) fn wake(&self) {
         // Full means that a wake-up is pending already.
         let _ = rustix::io::write(&self.fd, &1u64.to_ne_bytes());
+    }
+
+    /// Waits for a wake-up, but no longer than `time`, and takes it.
+    pub(crate) fn wait(&self, time: Duration) {
+        let time = Timespec::try_from(time).ok();
+        // Whatever ends the wait, the caller looks by itself.
+        let _ = poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], time.as_ref());
+        self.clear();
     }
 
     /// Takes all wake-ups given so far.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use crate::config::Deflate;
+use crate::config::{Deflate, Rate};
 use crate::conn::incoming::Incoming;
 use crate::conn::{GroupMessage, WebSocket};
 use crate::error::Result;
@@ -179,6 +179,22 @@ impl ConsumerRoute {
     #[must_use]
     pub fn compression(mut self, setting: impl Into<Option<Deflate>>) -> Self {
         self.speech.compression = Some(setting.into());
+        self
+    }
+
+    /// How many messages a client may send in a second on this route, `None` for as many as it
+    /// likes, whatever the server's [`message_rate`](crate::Config::message_rate) says.
+    #[must_use]
+    pub fn message_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.speech.message_rate = Some(rate.into());
+        self
+    }
+
+    /// How many bytes a client may send in a second on this route, `None` for as many as it likes,
+    /// whatever the server's [`byte_rate`](crate::Config::byte_rate) says.
+    #[must_use]
+    pub fn byte_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.speech.byte_rate = Some(rate.into());
         self
     }
 

@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Deflate;
+use crate::config::{Deflate, Rate};
 use crate::conn::WebSocket;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::refusal::Refusal;
@@ -97,7 +97,7 @@ type Allow = Arc<dyn Fn(&Request, Flags) -> Result<Flags> + Send + Sync>;
 
 impl Facility {
     /// Finds out who a client is. Default: [`Request::identity`], so who an
-    /// [`Auth`](crate::Auth) before the route found out; without one everybody is anonymous.
+    /// [`Auth`] before the route found out; without one everybody is anonymous.
     ///
     /// It is asked once, at the handshake: who logs out or leaves a group later keeps the channels
     /// until the connection ends.
@@ -178,6 +178,22 @@ impl Facility {
         self
     }
 
+    /// How many messages a client may send in a second on this route, `None` for as many as it
+    /// likes, whatever the server's [`message_rate`](crate::Config::message_rate) says.
+    #[must_use]
+    pub fn message_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.speech.message_rate = Some(rate.into());
+        self
+    }
+
+    /// How many bytes a client may send in a second on this route, `None` for as many as it likes,
+    /// whatever the server's [`byte_rate`](crate::Config::byte_rate) says.
+    #[must_use]
+    pub fn byte_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.speech.byte_rate = Some(rate.into());
+        self
+    }
+
     /// Who may come in to this route, plain HTTP included, instead of what the server says
     /// ([`Builder::authenticate`](crate::Builder::authenticate)).
     #[must_use]
@@ -215,8 +231,11 @@ impl Facility {
             Some(identify) => identify(request),
             None => request.identity().cloned().unwrap_or_default(),
         };
-        if let (Some(ws), Some(user)) = (request.websocket(), identity.name()) {
-            ws.name_user(user);
+        if let Some(name) = identity.name() {
+            request.count_user(name)?;
+            if let Some(ws) = request.websocket() {
+                ws.name_user(name);
+            }
         }
         let identity = with_signed_groups(request, identity)?;
         let flags = self.allowed(request, asked)?;

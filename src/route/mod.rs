@@ -14,9 +14,11 @@ mod json_consumer;
 pub(crate) mod methods;
 pub(crate) mod pattern;
 pub(crate) mod probe;
+pub(crate) mod proxies;
 mod publish;
 pub(crate) mod request;
 pub(crate) mod router;
+pub(crate) mod users;
 pub(crate) mod wrap;
 
 pub use admission::Admission;

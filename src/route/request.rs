@@ -1,16 +1,17 @@
 //! A request as its handler sees it.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::Config;
-use crate::conn::WebSocket;
 use crate::conn::expiry::Expiry;
+use crate::conn::{RefusalReason, WebSocket};
 use crate::error::{Error, ErrorKind, Result};
+use crate::http::forwarded::{Forwarded, Scheme};
 use crate::http::query::Pairs;
 use crate::http::refusal::Refusal;
 use crate::http::request::RequestHead;
@@ -21,8 +22,12 @@ use crate::route::hosts::Hosts;
 use crate::route::identity::Identity;
 use crate::route::pattern::Params;
 use crate::route::probe::Sighted;
+use crate::route::proxies::Proxies;
+use crate::route::users::{UserSeat, Users};
+use crate::sync::Mutex;
 use crate::ws::Origins;
 use crate::ws::close::CloseFrame;
+use crate::ws::origin::Site;
 
 /// The connection of a request: who is at its other end, and where the body comes from when a
 /// handler asks for it.
@@ -54,6 +59,10 @@ pub struct Request {
     body: OnceLock<Box<Result<Vec<u8>, Refusal>>>,
     form: OnceLock<Box<Result<Pairs, Refusal>>>,
     websocket: Option<WebSocket>,
+    /// What a trusted proxy says; boxed, since most have none.
+    forwarded: Option<Box<Forwarded>>,
+    /// The place of its WebSocket among those of its user.
+    user_seat: Mutex<Option<Box<UserSeat>>>,
     identity: Option<Box<Identity>>,
     surroundings: Arc<Surroundings>,
 }
@@ -70,6 +79,8 @@ pub(crate) struct Surroundings {
     pub(crate) group_signer: Option<GroupSigner>,
     pub(crate) hosts: Hosts,
     pub(crate) config: Arc<Config>,
+    pub(crate) proxies: Proxies,
+    pub(crate) users: Arc<Users>,
     /// The server itself, for those who ask how it is.
     pub(crate) sighted: Sighted,
 }
@@ -87,6 +98,8 @@ impl Request {
             body: OnceLock::new(),
             form: OnceLock::new(),
             websocket: None,
+            forwarded: None,
+            user_seat: Mutex::new(None),
             identity: None,
             surroundings,
         }
@@ -102,6 +115,17 @@ impl Request {
 
     pub(crate) fn set_params(&mut self, params: Params) {
         self.params = params;
+    }
+
+    /// Whose word about clients is taken.
+    pub(crate) fn proxies(&self) -> &Proxies {
+        &self.surroundings.proxies
+    }
+
+    pub(crate) fn set_forwarded(&mut self, forwarded: Forwarded) {
+        if forwarded != Forwarded::default() {
+            self.forwarded = Some(Box::new(forwarded));
+        }
     }
 
     pub(crate) fn set_websocket(&mut self, websocket: WebSocket) {
@@ -168,17 +192,93 @@ impl Request {
         self.head.cookie(name)
     }
 
-    /// Host and port the request is for, as the client sent them; empty only in HTTP/1.0.
+    /// Host and port the request is for, as the client sent them, or as a trusted proxy says that
+    /// it did ([`ProxyHeaders`](crate::ProxyHeaders)); empty only in HTTP/1.0.
     pub fn host(&self) -> &str {
-        self.head.host()
+        self.forwarded_host().unwrap_or_else(|| self.head.host())
     }
 
-    /// The address of the other end of the connection.
+    /// The host that a trusted proxy names.
+    pub(crate) fn forwarded_host(&self) -> Option<&str> {
+        self.forwarded.as_ref()?.host.as_deref()
+    }
+
+    /// `https` if the client came by TLS, else `http`: to this server, or as a trusted proxy says
+    /// ([`ProxyHeaders`](crate::ProxyHeaders)) to that.
+    ///
+    /// # Example
+    /// ```
+    /// use landline::{Request, Response};
+    /// fn to_tls(request: &Request) -> Response {
+    ///     match request.scheme() {
+    ///         "https" => Response::text("safe"),
+    ///         _ => Response::redirect(&format!("https://{}{}", request.host(), request.path())),
+    ///     }
+    /// }
+    /// # let _ = to_tls;
+    /// ```
+    pub fn scheme(&self) -> &'static str {
+        let forwarded = self.forwarded.as_ref().and_then(|forwarded| forwarded.scheme);
+        forwarded.unwrap_or(Scheme::Http).as_str()
+    }
+
+    /// The address of the other end of the connection: of the client, or of the proxy in front of
+    /// this server. Behind a listener that
+    /// [expects the PROXY protocol](crate::Server::expect_proxy_protocol) it is the one that the
+    /// proxy's header names.
     pub fn peer(&self) -> SocketAddr {
         self.source.peer()
     }
 
-    /// Who sends the request, as the [`Auth`](crate::Auth) of its route or server found out; `None`
+    /// The address of the client: that of the [`peer`](Self::peer), or what the header fields of a
+    /// trusted proxy name ([`Builder::trusted_proxies`](crate::Builder::trusted_proxies)). Limits
+    /// for each address count this one.
+    pub fn client(&self) -> IpAddr {
+        let forwarded = self.forwarded.as_ref().and_then(|forwarded| forwarded.client);
+        forwarded.unwrap_or_else(|| self.peer().ip())
+    }
+
+    /// Counts the WebSocket of this request for a user, up to
+    /// [`max_websockets_per_user`](crate::Config::max_websockets_per_user) for each. It counts
+    /// until it is over; if it was counted for another user, no longer for that one. A request
+    /// without a WebSocket counts for nobody.
+    ///
+    /// The users that the server knows by itself are counted already: those whom the
+    /// [`Auth`] of a route or of the server names, and those of a
+    /// [`facility`](crate::facility) with an [`Identity`].
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Errors
+    /// `Limit`: the user has as many as one may. A handler that passes this on with `?` before it
+    /// used its socket answers 429.
+    ///
+    /// # Example
+    /// ```
+    /// use landline::{Request, Result, WebSocket};
+    /// fn inbox(request: &Request, ws: &WebSocket) -> Result<()> {
+    ///     request.count_user(request.cookie("user").unwrap_or("anonymous"))?;
+    ///     ws.send("welcome")
+    /// }
+    /// # let _ = landline::require_websocket(inbox);
+    /// ```
+    pub fn count_user(&self, name: &str) -> Result<()> {
+        let limit = self.surroundings.config.max_websockets_per_user();
+        let (Some(ws), Some(limit)) = (&self.websocket, limit) else { return Ok(()) };
+        let mut seat = self.user_seat.lock();
+        if seat.as_ref().is_some_and(|seat| seat.name() == name) {
+            return Ok(());
+        }
+        let Some(new) = self.surroundings.users.seat(name, limit) else {
+            ws.count_refusal(RefusalReason::UserFull);
+            return Err(Refusal::too_many_sockets(limit).into());
+        };
+        *seat = Some(Box::new(new));
+        Ok(())
+    }
+
+    /// Who sends the request, as the [`Auth`] of its route or server found out; `None`
     /// where nobody was asked, or somebody unknown may come in.
     ///
     /// # Example
@@ -229,9 +329,9 @@ impl Request {
         self.surroundings.group_signer.as_ref()
     }
 
-    /// The other end of the connection itself, whoever it speaks for.
-    pub(crate) fn proxy(&self) -> SocketAddr {
-        self.source.peer()
+    /// Its handshake is not accepted, so it counts for nobody.
+    pub(crate) fn uncount_user(&self) {
+        self.user_seat.lock().take();
     }
 
     /// The number of the connection, as in the log and in the system's name for its thread.
@@ -316,9 +416,14 @@ impl Request {
         &self.surroundings.sighted
     }
 
+    /// What it is for, for the rule about origins.
+    pub(crate) fn site(&self) -> Site<'_> {
+        Site { host: self.host(), is_tls: self.scheme() == Scheme::Https.as_str() }
+    }
+
     /// True if a web page sends this that is of the same host or on the server's list of origins.
     pub(crate) fn is_of_known_page(&self) -> bool {
-        self.surroundings.origins.knows_page(&self.head)
+        self.surroundings.origins.knows_page(&self.head, self.site())
     }
 
     /// Fills a template of the server with values and answers it as HTML.

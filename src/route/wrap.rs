@@ -1,6 +1,6 @@
 //! The two wrappers that put WebSocket on a route, with dwebsocket's names.
 
-use crate::config::Deflate;
+use crate::config::{Deflate, Rate};
 use crate::conn::WebSocket;
 use crate::error::Result;
 use crate::http::refusal::Refusal;
@@ -82,6 +82,9 @@ pub(super) struct Speech {
     pub(super) subprotocols: Vec<String>,
     /// `None`: as the server says.
     pub(super) compression: Option<Option<Deflate>>,
+    /// `None`: as the server says, and so below.
+    pub(super) message_rate: Option<Option<Rate>>,
+    pub(super) byte_rate: Option<Option<Rate>>,
     /// `None`: as the server says.
     pub(super) auth: Option<Auth>,
 }
@@ -92,6 +95,9 @@ impl Speech {
         ws.prefer(&self.subprotocols);
         if let Some(compression) = self.compression {
             ws.compress_with(compression);
+        }
+        if self.message_rate.is_some() || self.byte_rate.is_some() {
+            ws.pace_with(self.message_rate, self.byte_rate);
         }
     }
 }
@@ -118,6 +124,22 @@ impl<H> AcceptWebSocket<H> {
     #[must_use]
     pub fn compression(mut self, setting: impl Into<Option<Deflate>>) -> Self {
         self.speech.compression = Some(setting.into());
+        self
+    }
+
+    /// How many messages a client may send in a second on this route, `None` for as many as it
+    /// likes, whatever the server's [`message_rate`](crate::Config::message_rate) says.
+    #[must_use]
+    pub fn message_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.speech.message_rate = Some(rate.into());
+        self
+    }
+
+    /// How many bytes a client may send in a second on this route, `None` for as many as it likes,
+    /// whatever the server's [`byte_rate`](crate::Config::byte_rate) says.
+    #[must_use]
+    pub fn byte_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.speech.byte_rate = Some(rate.into());
         self
     }
 }
@@ -148,6 +170,22 @@ impl<H> RequireWebSocket<H> {
     #[must_use]
     pub fn compression(mut self, setting: impl Into<Option<Deflate>>) -> Self {
         self.speech.compression = Some(setting.into());
+        self
+    }
+
+    /// How many messages a client may send in a second on this route, `None` for as many as it
+    /// likes, whatever the server's [`message_rate`](crate::Config::message_rate) says.
+    #[must_use]
+    pub fn message_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.speech.message_rate = Some(rate.into());
+        self
+    }
+
+    /// How many bytes a client may send in a second on this route, `None` for as many as it likes,
+    /// whatever the server's [`byte_rate`](crate::Config::byte_rate) says.
+    #[must_use]
+    pub fn byte_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.speech.byte_rate = Some(rate.into());
         self
     }
 

@@ -3,17 +3,18 @@
 use std::io;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::conn::RefusalReason;
 use crate::net::listener::{AcceptFailure, Listener, SpareDescriptor};
 use crate::net::stream::{Blocking, Stream};
 use crate::net::thread::rename;
 use crate::server::app::App;
 use crate::server::http_io::refusal_bytes;
 use crate::server::run::Alive;
-use crate::server::serve::{Arrival, serve};
+use crate::server::serve::{Arrival, Door, serve};
 use crate::server::spare::SpareThreads;
-use crate::server::stats::{Full, Stats};
+use crate::server::stats::Stats;
 
 /// Pause after the process ran out of descriptors, so that trying again is not spinning.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(10);
@@ -21,28 +22,25 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(10);
 /// How long a client without a descriptor of its own may take to send the request it is refused.
 const REFUSE_WAIT: Duration = Duration::from_millis(50);
 
-/// How often the same complaint is logged.
-const COMPLAINT_PAUSE: Duration = Duration::from_secs(1);
-
 /// Accepts until the listener is closed.
 pub(crate) fn accept_loop(app: &Arc<App>, listener: &Listener, alive: &Alive) {
     let mut spare = SpareDescriptor::new();
-    let mut complaints = Complaints::default();
     let is_loopback = listener.address().ip().is_loopback();
     loop {
         let accepted = match listener.accept() {
             Err(AcceptFailure::Exhausted(error)) => {
-                complaints.say(&format!("cannot accept: {error}; answering 503"));
+                app.complaints.say(|| format!("cannot accept: {error}; answering 503"));
                 accept_exhausted(&mut spare, listener)
             }
             accepted => accepted,
         };
         match accepted {
             Ok(stream) if spare.is_held() => {
-                admit(app, stream, is_loopback, alive, &mut complaints);
+                let door = Door { is_loopback, expects_proxy: listener.expects_proxy() };
+                admit(app, stream, door, alive);
             }
             Ok(stream) => {
-                app.stats.count_refused();
+                app.shared.refusals.count(RefusalReason::NoDescriptor);
                 refuse_without_descriptor(&stream);
                 drop(stream);
                 spare.restore();
@@ -66,34 +64,35 @@ fn accept_exhausted(
 }
 
 /// Gives a connection its thread, a spare one if there is one, or refuses it with 503.
-fn admit(
-    app: &Arc<App>,
-    stream: Stream,
-    is_loopback: bool,
-    alive: &Alive,
-    complaints: &mut Complaints,
-) {
+fn admit(app: &Arc<App>, stream: Stream, door: Door, alive: &Alive) {
+    let peer = stream.peer().ip();
     let stream = Arc::new(stream);
     if app.stats.is_stopping() {
+        app.shared.refusals.count(RefusalReason::Stopping);
         return refuse(app, stream);
     }
-    let place = match app.stats.admit(stream.peer().ip()) {
+    let surroundings = app.surroundings();
+    let proxies = &surroundings.proxies;
+    if door.expects_proxy && !proxies.is_trusted(peer) {
+        app.note_refusal(RefusalReason::NoProxy, peer);
+        return;
+    }
+    // Behind a proxy it is somebody else who counts, and who that is will be known later.
+    let client = (!door.expects_proxy && !proxies.trusts(peer)).then_some(peer);
+    let id = Stats::next_id();
+    let place = match app.stats.admit(id, &stream, client, || app.shared.clock.now()) {
         Ok(place) => place,
-        Err(full) => {
-            let (limit, peer) = (app.stats.limit(), stream.peer().ip());
-            complaints.say(&match full {
-                Full::Server => format!("full with {limit} connections; answering 503"),
-                Full::Address => format!("{peer} has too many connections; answering 503"),
-            });
+        Err(reason) => {
+            app.note_refusal(reason, peer);
             return refuse(app, stream);
         }
     };
     let arrival = Box::new(Arrival {
         app: Arc::clone(app),
         stream: Arc::clone(&stream),
-        id: Stats::next_id(),
-        is_loopback,
-        _place: place,
+        id,
+        door,
+        place,
         _alive: alive.clone(),
     });
     let Err(arrival) = app.spares.hand(arrival) else { return };
@@ -103,7 +102,8 @@ fn admit(
         .stack_size(app.shared.config().stack_bytes())
         .spawn(move || serve_all(arrival, &spares));
     if let Err(error) = spawned {
-        complaints.say(&format!("cannot start a thread: {error}; answering 503"));
+        app.complaints.say(|| format!("cannot start a thread: {error}; answering 503"));
+        app.shared.refusals.count(RefusalReason::NoThread);
         refuse(app, stream);
     }
 }
@@ -134,7 +134,6 @@ fn call_it(id: u64) {
 
 /// Answers 503 without a thread; the keeper lets the client read it.
 fn refuse(app: &App, stream: Arc<Stream>) {
-    app.stats.count_refused();
     // What has come is read, so that the end is no reset should there be no time to wait for
     // more. A fresh socket takes these few bytes; one that does not is past being told.
     let _ = stream.recv_into(&mut Vec::with_capacity(4096), Blocking::Never);
@@ -158,27 +157,4 @@ fn refuse_without_descriptor(stream: &Stream) {
         log::debug!("cannot answer 503: {error}");
     }
     stream.shutdown_write();
-}
-
-/// Says the same thing at most once a second, so that a flood of clients is no flood of lines.
-#[derive(Default)]
-struct Complaints {
-    last: Option<Instant>,
-    unsaid: u64,
-}
-
-impl Complaints {
-    fn say(&mut self, text: &str) {
-        let now = Instant::now();
-        if self.last.is_some_and(|last| now.duration_since(last) < COMPLAINT_PAUSE) {
-            self.unsaid += 1;
-            return;
-        }
-        match self.unsaid {
-            0 => log::warn!("{text}"),
-            unsaid => log::warn!("{text} ({unsaid} more like this)"),
-        }
-        self.last = Some(now);
-        self.unsaid = 0;
-    }
 }

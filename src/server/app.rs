@@ -1,11 +1,14 @@
 //! What every connection of a server needs to know.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::conn::RefusalReason;
 use crate::conn::connection::Shared;
 use crate::conn::keeper::Keeper;
 use crate::route::request::Surroundings;
 use crate::route::router::Router;
+use crate::server::complaints::Complaints;
 use crate::server::counts::HttpCounts;
 use crate::server::serve::Arrival;
 use crate::server::spare::SpareThreads;
@@ -23,9 +26,26 @@ pub(crate) struct App {
     pub(crate) stats: Arc<Stats>,
     pub(crate) counts: HttpCounts,
     pub(crate) spares: Arc<SpareThreads<Box<Arrival>>>,
+    /// Of clients that are turned away.
+    pub(crate) complaints: Complaints,
 }
 
 impl App {
+    /// Counts a client that is turned away, and complains.
+    pub(crate) fn note_refusal(&self, reason: RefusalReason, peer: IpAddr) {
+        self.shared.refusals.count(reason);
+        let limit = || self.stats.limit();
+        let why = || match reason {
+            RefusalReason::Full => format!("full with {} connections", limit()),
+            RefusalReason::AddressFull => format!("{peer} has too many connections"),
+            RefusalReason::TooFast => "new connections come too fast".to_owned(),
+            RefusalReason::AddressTooFast => format!("new connections of {peer} come too fast"),
+            RefusalReason::Silent => "too many connections have sent no request yet".to_owned(),
+            other => format!("{peer} is turned away: {}", other.as_str()),
+        };
+        self.complaints.say(|| format!("{}; refused", why()));
+    }
+
     /// What the next request can reach.
     pub(crate) fn surroundings(&self) -> Arc<Surroundings> {
         Arc::clone(&self.surroundings.lock())

@@ -9,16 +9,18 @@ use crate::conn::connection::Shared;
 use crate::conn::groups::Groups;
 use crate::conn::keeper::Keeper;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::Templates;
+use crate::http::{Networks, ProxyHeaders, Templates};
 use crate::hub::Hub;
 use crate::net::ceiling::HostCeiling;
 use crate::route::auth::GroupSigner;
 use crate::route::hosts::Hosts;
 use crate::route::probe::{Sight, Sighted};
+use crate::route::proxies::Proxies;
 use crate::route::request::Surroundings;
 use crate::route::router::Router;
 use crate::route::{Auth, Handler};
 use crate::server::app::App;
+use crate::server::complaints::Complaints;
 use crate::server::counts::HttpCounts;
 use crate::server::run::Server;
 use crate::server::spare::SpareThreads;
@@ -39,6 +41,7 @@ pub struct Builder {
     group_signer: Option<GroupSigner>,
     accepts_all: bool,
     hub: Hub,
+    proxies: Proxies,
 }
 
 impl Builder {
@@ -119,6 +122,34 @@ impl Builder {
         self
     }
 
+    /// The proxies in front of this server: what they say about clients is believed, and nobody
+    /// else. Default: none.
+    ///
+    /// By itself this changes nothing but who may use a listener that
+    /// [expects the PROXY protocol](Server::expect_proxy_protocol);
+    /// [`proxy_headers`](Self::proxy_headers) says what else is read.
+    ///
+    /// # Source
+    /// uvicorn's `--forwarded-allow-ips`
+    #[must_use]
+    pub fn trusted_proxies(mut self, networks: Networks) -> Self {
+        self.proxies.trusted = networks;
+        self
+    }
+
+    /// Which header fields of [trusted proxies](Self::trusted_proxies) say for whom a request is:
+    /// [`Request::client`](crate::Request::client), [`Request::scheme`](crate::Request::scheme)
+    /// and [`Request::host`](crate::Request::host) follow them, and limits for each address count
+    /// the client that they name. Default: [`ProxyHeaders::Off`].
+    ///
+    /// # Source
+    /// uvicorn's `--proxy-headers`
+    #[must_use]
+    pub fn proxy_headers(mut self, headers: ProxyHeaders) -> Self {
+        self.proxies.headers = headers;
+        self
+    }
+
     /// The groups of this server's connections. Default: a hub of its own, with the default
     /// settings. Several servers may share one.
     #[must_use]
@@ -154,7 +185,7 @@ impl Builder {
         }
         router.accept_all(self.accepts_all);
         let limit = admitted(self.config.max_connections());
-        let limit_per_address = self.config.max_connections_per_address();
+        let stats = Arc::new(Stats::new(limit, &self.config));
         let failed =
             |error| Error::new(ErrorKind::Io, "cannot start the keeper").with_source(error);
         let config = Arc::new(self.config);
@@ -167,6 +198,8 @@ impl Builder {
             group_signer: self.group_signer,
             hosts: self.hosts,
             config: Arc::clone(&config),
+            proxies: self.proxies,
+            users: Arc::default(),
             sighted: Sighted::default(),
         };
         let shared = Arc::new(Shared::new(config, groups).map_err(failed)?);
@@ -175,9 +208,10 @@ impl Builder {
             surroundings: Mutex::new(Arc::new(surroundings)),
             keeper: Keeper::start(Arc::clone(&shared)).map_err(failed)?,
             shared,
-            stats: Arc::new(Stats::new(limit, limit_per_address)),
+            stats,
             counts: HttpCounts::default(),
             spares: Arc::new(SpareThreads::new()),
+            complaints: Complaints::default(),
         };
         let app = Arc::new(app);
         app.surroundings().sighted.set(Arc::downgrade(&app) as Weak<dyn Sight>);

@@ -106,7 +106,7 @@ impl Metrics {
                 .map(|(code, cause, count)| CloseFigures { code, cause, count })
                 .collect(),
             refused_handshakes: app.counts.refusals(),
-            refused_clients: app.stats.refused(),
+            refused_clients: app.shared.refusals.sum(),
             slow_clients: app.shared.slow_clients.load(Relaxed),
             responses: app.counts.answers(),
             http_handlers: app.counts.times(),

@@ -3,14 +3,19 @@
 pub(crate) mod accept;
 pub(crate) mod access_log;
 pub(crate) mod app;
+mod arrivals;
 pub(crate) mod builder;
+mod client;
+mod complaints;
 pub(crate) mod counts;
 pub(crate) mod http_io;
 pub(crate) mod metrics;
+mod network;
 mod reload;
 pub(crate) mod run;
 mod seeing;
 pub(crate) mod serve;
+mod silent;
 mod spare;
 pub(crate) mod stats;
 

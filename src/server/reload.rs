@@ -12,11 +12,12 @@
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::http::Templates;
+use crate::http::{Networks, ProxyHeaders, Templates};
 use crate::route::Auth;
 #[cfg(feature = "auth")]
 use crate::route::GroupSigner;
 use crate::route::hosts::Hosts;
+use crate::route::proxies::Proxies;
 use crate::route::request::Surroundings;
 use crate::server::builder::admitted;
 use crate::server::run::Handle;
@@ -33,7 +34,7 @@ impl Handle {
     /// Never.
     pub fn reload_config(&self, config: Config) {
         let limit = admitted(config.max_connections());
-        self.app.stats.reload(limit, config.max_connections_per_address());
+        self.app.stats.reload(limit, &config, self.app.shared.clock.now());
         let config = Arc::new(config);
         self.app.shared.reload_config(Arc::clone(&config));
         self.change(|surroundings| surroundings.config = config);
@@ -64,6 +65,16 @@ impl Handle {
     pub fn reload_allowed_hosts(&self, names: Option<Vec<String>>) {
         let hosts = names.map_or_else(Hosts::default, Hosts::listed);
         self.change(|surroundings| surroundings.hosts = hosts);
+    }
+
+    /// Changes which proxies are trusted and which of their header fields are read, for connections
+    /// and requests to come: see [`Builder::trusted_proxies`](crate::Builder::trusted_proxies) and
+    /// [`Builder::proxy_headers`](crate::Builder::proxy_headers).
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn reload_proxies(&self, trusted: Networks, headers: ProxyHeaders) {
+        self.change(|surroundings| surroundings.proxies = Proxies { trusted, headers });
     }
 
     /// Changes who may come in on routes that do not say so themselves; `None` for everybody. It

@@ -15,6 +15,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
 
 use crate::config::AFTER_CUT;
+use crate::conn::RefusalReason;
 use crate::conn::drain::Order;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
@@ -47,6 +48,8 @@ use crate::sync::atomic::Ordering;
 pub struct Server {
     app: Arc<App>,
     listeners: Vec<Arc<Listener>>,
+    /// Where those of the last call begin.
+    last_bound: usize,
     orders: Receiver<Order>,
     handle: Handle,
 }
@@ -70,7 +73,7 @@ impl Server {
     pub(crate) fn new(app: Arc<App>) -> Self {
         let (sender, orders) = bounded(8);
         let handle = Handle { app: Arc::clone(&app), orders: sender };
-        Self { app, listeners: Vec::new(), orders, handle }
+        Self { app, listeners: Vec::new(), last_bound: 0, orders, handle }
     }
 
     /// Listens on one more address (on each address, if a name stands for several). Port 0
@@ -87,14 +90,43 @@ impl Server {
             let text = format!("{address:?} is not an address to listen on");
             Error::new(ErrorKind::Bind, text).with_source(error)
         };
+        self.last_bound = self.listeners.len();
         for address in address.to_socket_addrs().map_err(wrong)? {
-            let listener = Listener::bind(address).map_err(|error| {
+            let backlog = self.app.shared.config().listen_backlog();
+            let listener = Listener::bind(address, backlog).map_err(|error| {
                 let text = format!("cannot listen on {address}");
                 Error::new(ErrorKind::Bind, text).with_source(error)
             })?;
             self.listeners.push(Arc::new(listener));
         }
         Ok(self)
+    }
+
+    /// Says that connections to what the last call of [`bind`](Self::bind) listens on begin with a
+    /// PROXY header, version 1 or 2, which tells for whom they are: its address is that of the
+    /// [`peer`](crate::Request::peer) in requests, logs and limits.
+    ///
+    /// Only the [trusted proxies](crate::Builder::trusted_proxies) may connect there. Others, and
+    /// who sends no valid header within [`head_timeout`](crate::Config::head_timeout), are closed
+    /// without an answer.
+    ///
+    /// # Example
+    /// ```
+    /// use landline::Server;
+    /// let server = Server::builder()
+    ///     .trusted_proxies("127.0.0.1".parse()?)
+    ///     .bind("127.0.0.1:0")? // for health checks
+    ///     .bind("127.0.0.1:0")?
+    ///     .expect_proxy_protocol();
+    /// # Ok::<(), landline::Error>(())
+    /// ```
+    ///
+    /// # Source
+    /// HAProxy's `doc/proxy-protocol.txt`; `accept-proxy` there, `proxy_protocol` in nginx.
+    #[must_use]
+    pub fn expect_proxy_protocol(self) -> Self {
+        self.listeners[self.last_bound..].iter().for_each(|listener| listener.expect_proxy());
+        self
     }
 
     /// The addresses it listens on, with their real ports, in the order of binding.
@@ -288,12 +320,37 @@ impl Handle {
         self.app.stats.open()
     }
 
-    /// Clients that were answered 503 because there was no place, thread or descriptor for them.
+    /// Clients that were turned away by a limit, or for what their proxy said, whatever the
+    /// [reason](Self::refused).
     ///
     /// # Blocking
     /// Never.
     pub fn refused_clients(&self) -> u64 {
-        self.app.stats.refused()
+        self.app.shared.refusals.sum()
+    }
+
+    /// Open connections that have not sent a whole request yet.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn silent_connections(&self) -> usize {
+        self.app.stats.silent()
+    }
+
+    /// Clients that were turned away for one reason.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn refused(&self, reason: RefusalReason) -> u64 {
+        self.app.shared.refusals.of(reason)
+    }
+
+    /// WebSocket clients that went on sending faster than they may and were closed with 1008.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn fast_clients(&self) -> u64 {
+        self.app.shared.fast_clients.load(Ordering::Relaxed)
     }
 
     /// WebSocket clients that stopped reading and were closed with 1013.

@@ -5,21 +5,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::conn::WebSocket;
 use crate::conn::connection::Connection;
 use crate::conn::record::{Idle, Phase};
 use crate::conn::trace::Mark;
+use crate::conn::{RefusalReason, WebSocket};
 use crate::error::{Error, Result};
 use crate::http::encode::How;
 use crate::http::refusal::Refusal;
 use crate::http::request::{RequestHead, Version};
 use crate::http::{Method, Response};
 use crate::net::stream::Stream;
+use crate::route::Identity;
 use crate::route::handler::{FAILED, TOO_SLOW, is_too_slow, panic_text};
 use crate::route::request::{Request, Source};
 use crate::route::router::Route;
 use crate::server::access_log::Line;
 use crate::server::app::App;
+use crate::server::client::{Seat, Unknown, read_forwarded, receive_proxy_header};
 use crate::server::http_io::{HttpIo, NoHead};
 use crate::server::run::Alive;
 use crate::server::stats::Place;
@@ -33,10 +35,18 @@ pub(crate) struct Arrival {
     pub(crate) app: Arc<App>,
     pub(crate) stream: Arc<Stream>,
     pub(crate) id: u64,
-    /// The listener is bound to a loopback address.
-    pub(crate) is_loopback: bool,
-    pub(crate) _place: Place,
+    pub(crate) door: Door,
+    pub(crate) place: Place,
     pub(crate) _alive: Alive,
+}
+
+/// What the listener of a connection asks of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Door {
+    /// It is bound to a loopback address.
+    pub(crate) is_loopback: bool,
+    /// Connections begin with a PROXY header.
+    pub(crate) expects_proxy: bool,
 }
 
 /// Whether the connection can take another request.
@@ -52,19 +62,16 @@ enum Next {
 /// Serves a connection until it ends; true if its thread is as good as new.
 #[inline(never)]
 pub(crate) fn serve(arrival: Box<Arrival>) -> bool {
-    let session = Session::begin(arrival);
+    let mut session = Session::begin(arrival);
     let _release = Release(Arc::clone(&session.conn));
     session.arrival.app.keeper.add(Arc::clone(&session.conn));
-    let mut idle = Idle::First;
-    loop {
-        match session.next_request(idle) {
-            Next::Request => idle = Idle::Next,
-            Next::CloseGently => {
-                session.io.close_gently();
-                break;
-            }
-            Next::Close => break,
-        }
+    let (mut next, mut idle) = (session.learn_client(), Idle::First);
+    while next == Next::Request {
+        next = session.next_request(idle);
+        idle = Idle::Next;
+    }
+    if next == Next::CloseGently {
+        session.io.close_gently();
     }
     !session.conn.record.is_deep()
 }
@@ -92,6 +99,8 @@ struct Received {
     line: Option<Line>,
     /// When its head was there.
     since: Instant,
+    /// Of a client behind a trusted proxy.
+    seat: Seat,
 }
 
 /// The line of the access log that is due, and of what it speaks.
@@ -117,6 +126,19 @@ impl Session {
         Self { arrival, conn, io }
     }
 
+    /// Finds out who the client is, where a proxy says it before everything else.
+    fn learn_client(&mut self) -> Next {
+        if !self.arrival.door.expects_proxy {
+            return Next::Request;
+        }
+        let Arrival { app, stream, place, .. } = &mut *self.arrival;
+        match receive_proxy_header(app, &self.conn, stream, place) {
+            Ok(()) => Next::Request,
+            Err(Unknown::Refused) => self.refuse_head(Refusal::unavailable()),
+            Err(Unknown::Closed) => Next::Close,
+        }
+    }
+
     /// Receives one request and answers it.
     ///
     /// This is the frame below that of a handler, which may stay for hours: what is needed before
@@ -126,7 +148,8 @@ impl Session {
             Ok(received) => received,
             Err(next) => return next,
         };
-        let outcome = match self.prepare(&mut received.request) {
+        let admitted = self.admit(&mut received);
+        let outcome = match admitted.and_then(|()| self.prepare(&mut received.request)) {
             Ok(Some(route)) => match self.let_in(route, &mut received.request) {
                 Ok(()) => self.call(route, &received.request),
                 Err(outcome) => outcome,
@@ -137,12 +160,23 @@ impl Session {
         self.conclude(&received, outcome)
     }
 
+    /// Counts a request for its client, where a trusted proxy says who that is.
+    fn admit(&self, received: &mut Received) -> Result<(), Refusal> {
+        received.seat = read_forwarded(&self.arrival.app, &mut received.request)?;
+        Ok(())
+    }
+
     /// Receives a request, or says what comes instead.
     #[inline(never)]
     fn receive(&self, idle: Idle) -> Result<Box<Received>, Next> {
         // When the server stops, it is the keeper who ends the wait for a request, in its turn.
         self.conn.record.set_phase(Phase::Idle);
-        let head = match self.io.read_head(idle) {
+        let head = self.io.read_head(idle);
+        if idle == Idle::First && !self.arrival.place.end_silence() {
+            self.arrival.app.note_refusal(RefusalReason::Silent, self.conn.peer().ip());
+            return Err(self.refuse_head(Refusal::unavailable()));
+        }
+        let head = match head {
             Ok(head) => head,
             Err(NoHead::Gone) => return Err(Next::Close),
             Err(NoHead::Refused(refusal)) => return Err(self.refuse_head(refusal)),
@@ -164,13 +198,13 @@ impl Session {
         let how = How { keep_alive: how.keep_alive && is_current, ..how };
         let request = Request::new(head, source, surroundings);
         let since = Instant::now();
-        Box::new(Received { request, how, line: Line::start(since), since })
+        Box::new(Received { request, how, line: Line::start(since), since, seat: None })
     }
 
     /// Ends what a handler, or a refusal, leaves.
     #[inline(never)]
     fn conclude(&self, received: &Received, outcome: Outcome) -> Next {
-        let Received { request, how, line, since } = received;
+        let Received { request, how, line, since, .. } = received;
         let time = since.elapsed();
         let line = line.map(|line| (line, request.head()));
         if let Some(ws) = request.websocket() {
@@ -182,6 +216,8 @@ impl Session {
                 return Next::Close;
             }
             self.io.put_back(ws.decline().unwrap_or_default());
+            // Before the answer, so that who tries again at once finds the place free.
+            request.uncount_user();
         }
         let is_foreign = matches!(&outcome, Outcome::Refused(refusal) if refusal.is_foreign());
         let response = match outcome {
@@ -212,8 +248,11 @@ impl Session {
     fn prepare(&self, request: &mut Request) -> Result<Option<&Route>, Refusal> {
         let app = &self.arrival.app;
         self.io.expect_body(request.head())?;
-        let hosts = &request.surroundings().hosts;
-        hosts.check(request.head().host(), self.arrival.is_loopback)?;
+        let (hosts, is_loopback) = (&request.surroundings().hosts, self.arrival.door.is_loopback);
+        hosts.check(request.head().host(), is_loopback)?;
+        if let Some(host) = request.forwarded_host() {
+            hosts.check(host, is_loopback)?;
+        }
         request.head().check_query()?;
         if request.path() == "*" {
             // `OPTIONS *` asks whether the server is there (RFC 9110 9.3.7).
@@ -235,7 +274,9 @@ impl Session {
             Ok(Ok(Some(identity))) => {
                 let farewell = identity.expires().map(|_| auth.farewell());
                 request.set_identity(identity, farewell);
-                Ok(())
+                let name = request.identity().and_then(Identity::name);
+                name.map_or(Ok(()), |name| request.count_user(name))
+                    .map_err(|error| self.failure(error))
             }
             Ok(Ok(None)) => Ok(()),
             Ok(Err(refusal)) => Err(Outcome::Refused(refusal)),
@@ -279,7 +320,7 @@ impl Session {
             Handshake::Refused(refusal) => Err(refusal),
             Handshake::Valid(_) if app.stats.is_stopping() => Err(Refusal::unavailable()),
             Handshake::Valid(offer) => {
-                request.surroundings().origins.check(request.head())?;
+                request.surroundings().origins.check(request.head(), request.site())?;
                 let (conn, stream) = (Arc::clone(&self.conn), Arc::clone(&self.arrival.stream));
                 let early = self.io.take_early();
                 self.conn.begin_story(Arc::clone(route.name()));

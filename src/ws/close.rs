@@ -126,6 +126,8 @@ pub(crate) enum Violation {
     Deflate,
     /// The message is over the limit of so many bytes: 1009.
     TooBig(usize),
+    /// It went on sending faster than it may: 1008.
+    TooFast,
 }
 
 impl Violation {
@@ -139,6 +141,7 @@ impl Violation {
                 let reason = format!("message over {limit} bytes");
                 CloseFrame { status: Some((close_code::TOO_BIG, reason)) }
             }
+            Self::TooFast => CloseFrame::of_server(close_code::POLICY, "too many messages"),
         }
     }
 
@@ -152,6 +155,9 @@ impl Violation {
             }
             Self::TooBig(limit) => {
                 Error::new(ErrorKind::Limit, format!("message over the limit of {limit} bytes"))
+            }
+            Self::TooFast => {
+                Error::new(ErrorKind::Limit, "the client went on sending faster than it may")
             }
         }
     }

@@ -11,8 +11,9 @@ use crate::http::request::RequestHead;
 
 /// The rule for the `Origin` header of a handshake.
 ///
-/// A handshake without `Origin` does not come from a web page and is always allowed. The origin
-/// `null` (a sandboxed frame, a file) is only allowed by [`Origins::any`].
+/// A handshake without `Origin` does not come from a web page and is allowed, unless that is
+/// [required](Origins::and_required). The origin `null` (a sandboxed frame, a file) is only allowed
+/// by [`Origins::any`].
 ///
 /// Cheap to clone.
 ///
@@ -21,13 +22,18 @@ use crate::http::request::RequestHead;
 #[derive(Clone, Debug, Default)]
 pub struct Origins {
     rule: Rule,
+    /// A handshake without `Origin` is refused.
+    is_required: bool,
 }
 
 #[derive(Clone, Debug, Default)]
 enum Rule {
     #[default]
     SameHost,
-    Listed(Arc<[Pattern]>),
+    Listed {
+        patterns: Arc<[Pattern]>,
+        and_same_host: bool,
+    },
     Any,
 }
 
@@ -46,31 +52,82 @@ struct Pattern {
 impl Origins {
     /// The page must come from the host and port the handshake is sent to. The default.
     pub fn same_host() -> Self {
-        Self { rule: Rule::SameHost }
+        Self::new(Rule::SameHost)
     }
 
     /// Every page of the world may connect: right for public data, wrong where cookies count.
     pub fn any() -> Self {
-        Self { rule: Rule::Any }
+        Self::new(Rule::Any)
     }
 
     /// The page must come from one of these origins or from the same host.
     ///
     /// # Units
     /// `https://example.com`, `https://example.com:8443`, `example.com` (any scheme and port),
-    /// `.example.com` (the host and its subdomains), or a scheme with either.
+    /// `.example.com` (the host and its subdomains), or a scheme with either; `*` for every origin,
+    /// which is [`any`](Self::any).
     ///
     /// # Errors
     /// `Config`: an entry is none of these, with the entry.
+    ///
+    /// # Source
+    /// The patterns of Channels' `OriginValidator`, for which the same host has to be listed too.
     pub fn list<S: AsRef<str>>(entries: impl IntoIterator<Item = S>) -> Result<Self> {
-        let patterns = entries.into_iter().map(|entry| Pattern::parse(entry.as_ref()));
-        Ok(Self { rule: Rule::Listed(patterns.collect::<Result<_>>()?) })
+        Self::of_entries(entries, true)
+    }
+
+    /// The page must come from one of these origins; the same host is not meant by itself. For a
+    /// server whose own pages are not to connect, or whose name a proxy does not pass on.
+    ///
+    /// # Units
+    /// As [`list`](Self::list).
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub fn only<S: AsRef<str>>(entries: impl IntoIterator<Item = S>) -> Result<Self> {
+        Self::of_entries(entries, false)
+    }
+
+    /// Refuses handshakes without `Origin` too, so that web pages are let in and nothing else. That
+    /// keeps programs out which do not know better; one that does can name any origin.
+    ///
+    /// # Source
+    /// Channels' `OriginValidator`, unless it allows `*`.
+    #[must_use]
+    pub fn and_required(mut self) -> Self {
+        self.is_required = true;
+        self
+    }
+
+    fn new(rule: Rule) -> Self {
+        Self { rule, is_required: false }
+    }
+
+    fn of_entries<S: AsRef<str>>(
+        entries: impl IntoIterator<Item = S>,
+        and_same_host: bool,
+    ) -> Result<Self> {
+        let mut patterns = Vec::new();
+        let mut is_any = false;
+        for entry in entries {
+            match entry.as_ref() {
+                "*" => is_any = true,
+                entry => patterns.push(Pattern::parse(entry)?),
+            }
+        }
+        let listed = Rule::Listed { patterns: patterns.into(), and_same_host };
+        Ok(Self::new(if is_any { Rule::Any } else { listed }))
     }
 
     /// Refuses a handshake whose page may not connect.
-    pub(crate) fn check(&self, head: &RequestHead) -> Result<(), Refusal> {
-        let is_any = matches!(self.rule, Rule::Any) || head.headers().count("origin") == 0;
-        if is_any || self.knows_page(head) {
+    pub(crate) fn check(&self, head: &RequestHead, site: Site<'_>) -> Result<(), Refusal> {
+        if head.headers().count("origin") == 0 {
+            return match self.is_required {
+                true => Err(Refusal::foreign("Only web pages may connect here.")),
+                false => Ok(()),
+            };
+        }
+        if matches!(self.rule, Rule::Any) || self.knows_page(head, site) {
             return Ok(());
         }
         Err(Refusal::foreign("Pages of this origin may not connect here."))
@@ -80,17 +137,28 @@ impl Origins {
     ///
     /// [`Origins::any`] knows no more pages than [`Origins::same_host`]: that everybody may connect
     /// does not say that everybody may act.
-    pub(crate) fn knows_page(&self, head: &RequestHead) -> bool {
+    pub(crate) fn knows_page(&self, head: &RequestHead, site: Site<'_>) -> bool {
         if head.headers().count("origin") > 1 {
             return false;
         }
         let Some(origin) = head.header("origin").and_then(Origin::parse) else { return false };
-        let listed = match &self.rule {
-            Rule::Listed(patterns) => patterns.iter().any(|pattern| pattern.allows(&origin)),
-            Rule::SameHost | Rule::Any => false,
-        };
-        listed || origin.is_host(head.host())
+        match &self.rule {
+            Rule::Listed { patterns, and_same_host } => {
+                patterns.iter().any(|pattern| pattern.allows(&origin))
+                    || *and_same_host && origin.is_of(site)
+            }
+            Rule::SameHost | Rule::Any => origin.is_of(site),
+        }
     }
+}
+
+/// What a request is for, as far as that is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site<'a> {
+    /// Host and port, as the client named them.
+    pub(crate) host: &'a str,
+    /// The client is known to have come by TLS.
+    pub(crate) is_tls: bool,
 }
 
 /// A parsed origin: scheme, host and port.
@@ -115,14 +183,16 @@ impl Origin {
         self.port.or_else(|| default_port(&self.scheme))
     }
 
-    /// True if the `Host` of the request names the same host and port.
+    /// True if the request is for the same host and port.
     ///
-    /// A `Host` without a port means the default port of the page's own scheme: behind a proxy
-    /// that ends TLS, this server cannot know it better.
-    fn is_host(&self, host: &str) -> bool {
-        let Some((name, port)) = split_port(host) else { return false };
+    /// A host without a port means the default port of the page's own scheme: behind a proxy that
+    /// ends TLS, this server may not know it better. Where it is known to be TLS, a page that was
+    /// loaded without has no business there: anybody on its way can have written it.
+    fn is_of(&self, site: Site<'_>) -> bool {
+        let Some((name, port)) = split_port(site.host) else { return false };
         let port = port.or_else(|| default_port(&self.scheme));
-        name == self.host && port == self.port()
+        let is_safe = !site.is_tls || matches!(self.scheme.as_str(), "https" | "wss");
+        is_safe && name == self.host && port == self.port()
     }
 }
 
@@ -194,7 +264,18 @@ mod tests {
     fn allows(origins: &Origins, host: &str, origin: &str) -> bool {
         let bytes = format!("GET / HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n");
         let parsed = HeadParser::default().parse(bytes.as_bytes(), &Config::default());
-        origins.check(&parsed.unwrap().unwrap().0).is_ok()
+        let head = parsed.unwrap().unwrap().0;
+        origins.check(&head, Site { host: head.host(), is_tls: false }).is_ok()
+    }
+
+    #[test]
+    fn a_page_without_tls_is_not_of_a_host_with_tls() {
+        let origin = |text| Origin::parse(text).unwrap();
+        let site = Site { host: "a.example", is_tls: true };
+        assert!(origin("https://a.example").is_of(site));
+        assert!(!origin("http://a.example").is_of(site));
+        assert!(!origin("http://a.example:443").is_of(site));
+        assert!(origin("http://a.example").is_of(Site { is_tls: false, ..site }));
     }
 
     #[test]
@@ -252,6 +333,19 @@ mod tests {
             let error = Origins::list([entry]).unwrap_err();
             assert!(error.to_string().contains(&format!("{entry:?}")), "{error}");
         }
+    }
+
+    #[test]
+    fn a_star_is_every_origin() {
+        let origins = Origins::list(["a.example", "*"]).unwrap();
+        assert!(allows(&origins, "here", "https://elsewhere.example"));
+    }
+
+    #[test]
+    fn the_same_host_need_not_be_meant() {
+        let only = Origins::only(["https://a.example"]).unwrap();
+        assert!(allows(&only, "here", "https://a.example"));
+        assert!(!allows(&only, "here", "http://here") && !allows(&only, "here", "null"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("percent_encoding", &["http"]),
     ("ring", &["route::auth"]),
     // The load generator has sockets of its own: the library's are not public.
-    ("rustix", &["net", "bin::landline::bench"]),
+    ("rustix", &["net", "bin::landline::bench", "bin::landline::passwd"]),
     // The bounds of generic functions.
     ("serde", &["http", "conn", "route", "testing", "bin"]),
     (

@@ -183,6 +183,16 @@ fn a_page_of_elsewhere_cannot_act_in_somebodys_name() {
 }
 
 #[test]
+fn a_handshake_may_have_to_name_its_page() {
+    let server = Running::start(routes().origins(Origins::same_host().and_required()));
+    let shake = |line: &str| handshake(&server, "/ws", line).1.status;
+    assert_eq!(shake("X: y"), 403);
+    assert_eq!(shake("Origin: http://localhost"), 101);
+    assert_eq!(shake("Origin: https://evil.example"), 403);
+    assert_eq!(ask(&server, "/", "").status, 200, "plain HTTP is no handshake");
+}
+
+#[test]
 fn publishing_is_for_its_own_key_to_say() {
     let key = "0123456789abcdef";
     let builder = routes().route("/publish", PublishApi::with_key(key).unwrap());

@@ -27,7 +27,13 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn start(builder: Builder) -> Self {
         let server = builder.bind("127.0.0.1:0").expect("a free port");
-        let (address, handle) = (server.local_addrs()[0], server.handle());
+        let address = server.local_addrs()[0];
+        Self::of(server, address)
+    }
+
+    /// A server that is bound already, for clients that connect to one of its addresses.
+    pub(crate) fn of(server: Server, address: SocketAddr) -> Self {
+        let handle = server.handle();
         let thread = Some(std::thread::spawn(move || server.run()));
         Self { address, handle, thread }
     }

@@ -18,6 +18,8 @@ mod auth;
 mod auth_backend;
 #[cfg(feature = "auth")]
 mod auth_basic;
+#[cfg(feature = "cli")]
+mod auth_binary;
 mod auth_expiry;
 #[cfg(feature = "auth")]
 mod auth_groups;
@@ -34,6 +36,7 @@ mod close;
 mod closed;
 mod consumer;
 mod consumer_groups;
+mod crowd;
 mod deflate;
 mod deflate_groups;
 #[cfg(feature = "cli")]
@@ -43,6 +46,8 @@ mod facility;
 mod flood;
 mod groups;
 mod handshake;
+#[cfg(feature = "cli")]
+mod hangup;
 mod health;
 mod heartbeat;
 mod hold;
@@ -59,15 +64,20 @@ mod limits;
 mod messages;
 mod metrics;
 mod overflow;
+mod pace;
 mod presence;
 mod protocol;
+mod proxied;
 mod publish;
 mod publish_access;
 #[cfg(feature = "cli")]
 mod publish_key;
 mod publisher;
+mod reload;
 mod routes;
 mod security;
+#[cfg(feature = "cli")]
+mod settings;
 mod smoke;
 mod soak;
 #[cfg(feature = "cli")]

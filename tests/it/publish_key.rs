@@ -57,6 +57,22 @@ fn on_loopback_it_is_open_to_programs() {
 }
 
 #[test]
+fn what_came_through_a_proxy_is_not_of_this_machine() {
+    let program = Program::serve(&[]);
+    for line in ["X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.1", "Via: 1.1 proxy"] {
+        let reply = publish(&program, &format!("{line}\r\n"));
+        assert_eq!(reply.status, 403, "{line}: {}", reply.text());
+        let head = format!("GET /send/?message=hi HTTP/1.1\r\nHost: localhost\r\n{line}\r\n\r\n");
+        assert_eq!(program.connect().ask(head).status, 403, "{line}");
+    }
+    assert_eq!(publish(&program, "").status, 200);
+    // With the key it is the key that counts.
+    let program = Program::serve(&["--publish-key", KEY]);
+    let lines = format!("{}X-Forwarded-For: 192.0.2.1\r\n", with_key());
+    assert_eq!(publish(&program, &lines).status, 200);
+}
+
+#[test]
 fn on_other_addresses_it_is_closed_without_a_key() {
     let program = Program::serve(&["--host", "0.0.0.0"]);
     for lines in [String::new(), with_key()] {

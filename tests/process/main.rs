@@ -6,9 +6,15 @@
 #[path = "../it/harness.rs"]
 #[allow(dead_code)]
 mod harness;
+#[cfg(feature = "cli")]
+#[path = "../it/program.rs"]
+#[allow(dead_code)]
+mod program;
 
 mod counts;
 mod descriptors;
+#[cfg(feature = "cli")]
+mod drain;
 mod floods;
 mod idle;
 mod inboxes;

@@ -23,7 +23,7 @@ mod views;
 
 use std::sync::{Arc, OnceLock};
 
-use landline::{Builder, Handle, Probe, Request, Response, Result, get, post};
+use landline::{Auth, Builder, Handle, Methods, Probe, Request, Response, Result, get, post};
 use serde_json::json;
 
 use crate::pages::guarded;
@@ -73,21 +73,26 @@ fn routes(builder: Builder, admin: &Arc<Admin>) -> Builder {
         let admin = Arc::clone(admin);
         move |request: &Request| view(&admin, request).unwrap_or_else(Refused::into_response)
     };
-    builder
-        .route("/admin/", get(page))
-        .route(
+    // Who may is for the page's own key to say, whatever the server asks elsewhere.
+    let routes: [(&str, Methods); 11] = [
+        ("/admin/", get(page)),
+        (
             "/admin/session",
             get(call(session::show)).post(call(session::open)).delete(call(session::close)),
-        )
-        .route("/admin/data", get(call(views::figures)))
-        .route("/admin/connections", get(call(views::connections)))
-        .route("/admin/connections/<int:id>", get(call(views::connection)))
-        .route("/admin/connections/<int:id>/close", post(call(actions::close)))
-        .route("/admin/closed", get(call(views::closed)))
-        .route("/admin/closed/<int:id>", get(call(views::closed_one)))
-        .route("/admin/groups", get(call(views::groups)))
-        .route("/admin/groups/say", post(call(actions::say)))
-        .route("/metrics", get(call(views::metrics)))
+        ),
+        ("/admin/data", get(call(views::figures))),
+        ("/admin/connections", get(call(views::connections))),
+        ("/admin/connections/<int:id>", get(call(views::connection))),
+        ("/admin/connections/<int:id>/close", post(call(actions::close))),
+        ("/admin/closed", get(call(views::closed))),
+        ("/admin/closed/<int:id>", get(call(views::closed_one))),
+        ("/admin/groups", get(call(views::groups))),
+        ("/admin/groups/say", post(call(actions::say))),
+        ("/metrics", get(call(views::metrics))),
+    ];
+    routes.into_iter().fold(builder, |builder, (path, methods)| {
+        builder.route(path, methods.authenticate(Auth::open()))
+    })
 }
 
 /// The page itself holds nothing that is secret.
@@ -98,5 +103,6 @@ fn page(request: &Request) -> Result<Response> {
 
 /// Answers whether the server is alive and ready, which nobody needs a key for.
 pub(crate) fn probes(builder: Builder) -> Builder {
-    builder.route("/healthz", Probe::alive()).route("/readyz", Probe::ready())
+    let probe = |probe: Probe| get(probe).authenticate(Auth::open());
+    builder.route("/healthz", probe(Probe::alive())).route("/readyz", probe(Probe::ready()))
 }

@@ -49,6 +49,13 @@ enum Command {
         #[command(flatten)]
         flags: Box<Flags>,
     },
+    /// Read a password, and print the line of the user for --auth-basic-file
+    #[command(max_term_width = 100)]
+    Passwd {
+        /// The name of the user
+        #[arg(value_name = "USER")]
+        user: String,
+    },
     /// Install the server as a service of this host, under systemd
     #[command(max_term_width = 100)]
     Service(ServiceArgs),
@@ -65,6 +72,7 @@ pub(crate) enum Asked {
     Check(Box<Flags>),
     Config(Box<Flags>, Form),
     Service(ServiceArgs),
+    Passwd(String),
     Bench(Box<BenchArgs>),
 }
 
@@ -81,6 +89,7 @@ pub(crate) fn read() -> Result<Asked, Exit> {
             Asked::Config(flags, if json { Form::Json } else { Form::Table })
         }
         Some(Command::Service(asked)) => Asked::Service(asked),
+        Some(Command::Passwd { user }) => Asked::Passwd(user),
         Some(Command::Bench(bench)) => Asked::Bench(bench),
         None => Asked::Serve(line.serve),
     });
@@ -104,6 +113,7 @@ Examples:
   landline check --config landline.toml     reads everything as a start would, and says what is wrong
   landline config                           the values in force, and where each comes from
   LANDLINE_PORT=9000 landline serve         settings from the environment
+  landline passwd anna >> users.txt         a user for --auth-basic-file users.txt
   landline service install --dry-run        what would make it a service of this host
   landline bench echo ws://127.0.0.1:8000/echo    how much a running server does, see
                                             landline bench --help

@@ -17,14 +17,17 @@
 //! ```
 //! A frame of the others can overtake the welcome.
 //!
+//! Who has logged in is called as the login says. A room whose name begins with `private-` is entered
+//! with its signed name.
+//!
 //! Everybody in a room is a member of the group `chat:<room>`, those with a name are members of
 //! `here:<room>` as well, whose presence the hub announces to its members.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use landline::{
-    Builder, Group, Hub, Join, Member, Message, PresenceChange, Request, Response, Result,
-    WebSocket, accept_websocket, get,
+    Builder, ErrorKind, Group, Hub, Identity, Join, Member, Message, PresenceChange, Request,
+    Response, Result, WebSocket, accept_websocket, get,
 };
 use serde_json::{Value, json};
 
@@ -33,6 +36,10 @@ use crate::names::{GUEST, NAME_CHARACTERS, Wrong, check_name, check_room};
 
 /// Most characters of a message.
 const MESSAGE_CHARACTERS: usize = 4000;
+
+/// What the names of rooms begin with that need a signed name: `private-board` is entered with
+/// `?group=`, signed for the group `chat:private-board`. Without a key nobody gets in.
+const PRIVATE: &str = "private-";
 
 /// What the names of the groups with those who are seen start with.
 const HERE: &str = "here:";
@@ -90,15 +97,31 @@ fn socket(request: &Request) -> Result<Response> {
         return Ok(response.with_header("Sec-WebSocket-Version", "13"));
     };
     let room = request.param("room").unwrap_or_default();
-    let name = request.query("name").map(str::trim);
+    // Who has logged in is called as the login says.
+    let login = request.identity().and_then(Identity::name);
+    let name = login.or_else(|| request.query("name").map(str::trim));
     if let Err(wrong) = check_room(room) {
         return Ok(refused(400, &format!("This cannot be a room: {wrong}.")));
+    }
+    if room.starts_with(PRIVATE) && !may_enter(request, room)? {
+        return Ok(refused(403, "This room is private: bring its signed name, ?group=."));
     }
     if let Some(Err(wrong)) = name.map(check_name) {
         return Ok(refused(400, &format!("This cannot be a name: {wrong}.")));
     }
     Seat::take(request.hub(), ws, room, name)?.talk()?;
     Ok(Response::closed())
+}
+
+/// True if the client brings the signed name of a room.
+fn may_enter(request: &Request, room: &str) -> Result<bool> {
+    let Some(token) = request.query("group") else { return Ok(false) };
+    match request.signed_group(token) {
+        Ok(group) => Ok(group == format!("chat:{room}")),
+        // There is no key, which is not for the client to know.
+        Err(error) if error.kind() == ErrorKind::Config => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// One connection's place in a room, until it is dropped.

@@ -22,12 +22,12 @@ pub(crate) fn check(flags: &Flags) -> Exit {
             for warning in &warnings {
                 println(&format!("warning: {warning}"));
             }
-            let count = all().filter(|setting| stated.layer.has(setting.key)).count();
-            let of = match &stated.file {
-                Some(file) => format!("{}: ", file.display()),
-                None => "no settings file is named; ".into(),
+            let file = match &stated.file {
+                Some(file) => file.display().to_string(),
+                None => "no settings file".into(),
             };
-            println(&format!("{of}{count} settings are given, a server can start with them"));
+            let given = all().filter(|setting| stated.layer.has(setting.key)).count();
+            println(&format!("{file}: a server can start with this (settings given: {given})"));
             Exit::Ok
         }
         Err(failure) => {

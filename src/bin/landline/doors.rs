@@ -11,8 +11,9 @@
 use std::net::SocketAddr;
 
 use crate::exit::{Exit, Failure};
+use crate::proxies::Proxies;
 use crate::said::{Said, find};
-use crate::settings::ANY;
+use crate::settings::is_any_origin;
 use crate::values::Host;
 
 /// Something that anybody may do.
@@ -42,7 +43,7 @@ impl Doors {
         let permits = &said.insecure;
         let doors = [
             (
-                origins.iter().any(|origin| origin == ANY),
+                origins.iter().any(|origin| is_any_origin(origin)),
                 permits.insecure_any_origin,
                 Door {
                     open: "pages of any site may open WebSockets with the cookies of their readers",
@@ -58,6 +59,15 @@ impl Doors {
                     open: "anybody may publish",
                     remedy: "give a key with --publish-key (or LANDLINE_PUBLISH_KEY)",
                     permit: "insecure_publish_without_key",
+                },
+            ),
+            (
+                Proxies::trust_everybody(said),
+                permits.insecure_trust_any_proxy,
+                Door {
+                    open: "anybody may say to be any client",
+                    remedy: "name your proxies with --forwarded-allow-ips",
+                    permit: "insecure_trust_any_proxy",
                 },
             ),
         ];
@@ -179,6 +189,24 @@ mod tests {
         }
         for local in [("host", "::1"), ("allowed_host", "app.localhost"), ("host", "127.0.0.9")] {
             assert!(refused(&[any, local]).is_empty(), "{local:?}");
+        }
+    }
+
+    #[test]
+    fn everybody_is_believed_on_loopback_or_said_aloud() {
+        let public = ("host", "0.0.0.0");
+        for all in ["*", "0.0.0.0/0", "::/0"] {
+            let all = ("forwarded_allow_ips", all);
+            for used in [("proxy_headers", "true"), ("proxy_protocol", "true")] {
+                assert!(refused(&[all, used]).is_empty());
+                let texts = refused(&[all, used, public]);
+                assert!(texts.len() == 1 && texts[0].contains("--insecure-trust-any-proxy"));
+                let permit = ("insecure_trust_any_proxy", "true");
+                assert!(refused(&[all, used, public, permit]).is_empty());
+                let proxy = ("forwarded_allow_ips", "192.0.2.1");
+                assert!(refused(&[proxy, used, public]).is_empty());
+            }
+            assert!(refused(&[all, public]).is_empty(), "nothing is read of anybody");
         }
     }
 

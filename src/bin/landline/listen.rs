@@ -14,10 +14,14 @@ pub(crate) fn listen(mut builder: Builder, settings: Settings) -> Result<Server,
         builder = builder.allowed_hosts(names);
     }
     let builder = builder.config(settings.config).origins(settings.origins);
+    let (builder, proxies) = (settings.proxies.set_up(builder), &settings.proxies);
     let mut addresses = settings.hosts.iter().map(|host| host.with_port(settings.port));
     // Proof: settings put the default host into an empty list.
     let first = addresses.next().expect("settings name a host or take the default");
-    let server = addresses.try_fold(builder.bind(first)?, Server::bind)?;
+    let server = proxies.guard(builder.bind(first)?);
+    let server = addresses.try_fold(server, |server, address| {
+        Ok::<_, Failure>(proxies.guard(server.bind(address)?))
+    })?;
     for host in settings.hosts.iter().filter(|host| host.is_public()) {
         log::info!("other machines can reach {host}; the demo echoes and chats for all of them");
     }

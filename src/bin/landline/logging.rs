@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 
 use crate::values::LogFormat;
 
+/// What the targets of the library and of this program begin with.
+const OURS: &str = "landline";
+
 /// The target of the library's access log.
 const ACCESS: &str = "landline::access";
 
@@ -21,7 +24,9 @@ pub(crate) fn start(level: LevelFilter, format: LogFormat, access_log: bool) {
     let access = if access_log { level } else { LevelFilter::Off };
     // Without RUST_LOG: the level has a setting of its own.
     let mut builder = Builder::new();
-    builder.filter_level(level).filter_module(ACCESS, access);
+    // What others say in detail may hold what the library leaves out: addresses with keys.
+    builder.filter_level(level.min(LevelFilter::Warn)).filter_module(OURS, level);
+    builder.filter_module(ACCESS, access);
     match format {
         LogFormat::Text => builder.format(|out, record| {
             if is_of_own_page(record) {

@@ -12,9 +12,12 @@ mod exit;
 mod init;
 mod listen;
 mod logging;
+mod login;
 mod names;
 mod notify;
 mod pages;
+mod passwd;
+mod proxies;
 mod publish;
 mod ready;
 mod reload;
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Ok(Asked::Check(flags)) => return check::check(&flags).into(),
         Ok(Asked::Config(flags, form)) => show::show(&flags, form),
         Ok(Asked::Service(asked)) => return service::run(asked),
+        Ok(Asked::Passwd(user)) => passwd::passwd(&user),
         Ok(Asked::Bench(asked)) => return bench::run(*asked),
         Err(exit) => return exit.into(),
     };

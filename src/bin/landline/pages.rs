@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use landline::{Builder, Request, Response, Templates, get};
+use landline::{Auth, Builder, Request, Response, Templates, get};
 
 use crate::exit::{Exit, Failure};
 
@@ -76,10 +76,13 @@ impl Files {
     /// Adds them to a server.
     pub(crate) fn serve(&self, mut builder: Builder) -> Builder {
         for (name, file) in self.routes() {
+            // Scripts and styles are no secrets, and the page for operators needs them too.
             if name == ICON {
-                builder = builder.route("/favicon.ico", get(file.clone()));
+                let icon = get(file.clone()).authenticate(Auth::open());
+                builder = builder.route("/favicon.ico", icon);
             }
-            builder = builder.route(format!("/static/{name}"), get(file));
+            let file = get(file).authenticate(Auth::open());
+            builder = builder.route(format!("/static/{name}"), file);
         }
         builder
     }

@@ -6,13 +6,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use landline::{Builder, PublishApi, Result};
+use landline::{Builder, PublishApi, Request, Result};
 
 use crate::doors::others_are_meant;
 use crate::said::Said;
 
 /// The flag, and the variable beside it.
 const HOW: &str = "start the server with --publish-key (or LANDLINE_PUBLISH_KEY)";
+
+/// What proxies add to a request.
+const FORWARDED: [&str; 5] =
+    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
 
 /// Who may publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +53,10 @@ impl Publishing {
             }
             None => (Who::ThisMachine, PublishApi::open()),
         };
-        Ok(Self { who: Arc::new(Mutex::new(who)), api })
+        let who = Arc::new(Mutex::new(who));
+        let rule = Arc::clone(&who);
+        let api = api.allow(move |request, _| of(&rule) != Who::ThisMachine || is_direct(request));
+        Ok(Self { who, api })
     }
 
     /// Takes over from another one who may publish, for the requests to come.
@@ -59,7 +66,7 @@ impl Publishing {
     }
 
     fn who(&self) -> Who {
-        *self.who.lock().unwrap_or_else(PoisonError::into_inner)
+        of(&self.who)
     }
 
     /// Adds the routes.
@@ -76,6 +83,19 @@ impl Publishing {
             Who::Everybody => "OPEN TO EVERYBODY, as --insecure-publish-without-key says",
         }
     }
+}
+
+fn of(who: &Mutex<Who>) -> Who {
+    *who.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// True if a program of this machine asks for itself: what comes through a proxy of this machine may
+/// come from anywhere.
+fn is_direct(request: &Request) -> bool {
+    let client = request.client();
+    // A Unix socket has no address.
+    let is_here = client.is_loopback() || client.is_unspecified();
+    is_here && FORWARDED.iter().all(|name| request.headers().count(name) == 0)
 }
 
 #[cfg(test)]

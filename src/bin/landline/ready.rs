@@ -4,6 +4,7 @@
 //! take. Whoever reads a file that a setting names (a certificate, a key) reads it here.
 
 use crate::exit::Failure;
+use crate::login::Login;
 use crate::pages::Pages;
 use crate::said::Stated;
 use crate::settings::Settings;
@@ -13,6 +14,7 @@ use crate::settings::Settings;
 pub(crate) struct Ready {
     pub(crate) settings: Settings,
     pub(crate) pages: Pages,
+    pub(crate) login: Login,
 }
 
 impl Ready {
@@ -28,10 +30,13 @@ impl Ready {
         let settings = Settings::new(stated);
         let pages = Pages::load(stated.said.pages.templates.as_deref())
             .map_err(|failure| failure.set_by(stated, "templates"));
-        match (settings, pages) {
-            (Ok(settings), Ok(pages)) => Ok(Self { settings, pages }),
-            (Err(failure), Err(other)) => Err(failure.with(other)),
-            (Err(failure), _) | (_, Err(failure)) => Err(failure),
+        match (settings, pages, Login::prepare(stated)) {
+            (Ok(settings), Ok(pages), Ok(login)) => Ok(Self { settings, pages, login }),
+            (settings, pages, login) => {
+                let failures = [settings.err(), pages.err(), login.err()].into_iter().flatten();
+                // Proof: one of them is an error.
+                Err(failures.reduce(Failure::with).expect("something has failed"))
+            }
         }
     }
 }

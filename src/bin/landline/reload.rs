@@ -63,10 +63,13 @@ impl Reloader {
 
     /// Changes what can be changed; nothing of it fails.
     fn apply(&self, ready: Ready) {
-        let Ready { settings, pages } = ready;
+        let Ready { settings, pages, login } = ready;
         self.handle.reload_config(settings.config);
         self.handle.reload_origins(settings.origins);
         self.handle.reload_allowed_hosts(settings.allowed_hosts);
+        self.handle.reload_auth(login.auth);
+        self.handle.reload_group_signer(login.group_signer);
+        settings.proxies.reload(&self.handle);
         self.handle.reload_templates(pages.templates);
         self.files.reload(&pages.files);
         self.publishing.reload(&settings.publishing);

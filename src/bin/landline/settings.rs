@@ -12,8 +12,9 @@ use log::LevelFilter;
 use crate::admin::AdminPage;
 use crate::doors::Doors;
 use crate::exit::Failure;
+use crate::proxies::Proxies;
 use crate::publish::Publishing;
-use crate::said::{Said, Stated, WebSocket};
+use crate::said::{Limits, Said, Stated, WebSocket};
 use crate::values::{Host, LogFormat, LogLevel};
 
 pub(crate) const HOST: Host = Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -21,8 +22,8 @@ pub(crate) const PORT: u16 = 8000;
 pub(crate) const LOG_LEVEL: LogLevel = LogLevel::Info;
 pub(crate) const LOG_FORMAT: LogFormat = LogFormat::Text;
 
-/// The word for every origin.
-pub(crate) const ANY: &str = "any";
+/// The word for every origin, and that of Channels.
+const ANY: [&str; 2] = ["any", "*"];
 
 /// Everything the binary needs to know before it starts.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub(crate) struct Settings {
     /// `None` leaves the library's rule: loopback names on a loopback address, else every name.
     pub(crate) allowed_hosts: Option<Vec<String>>,
     pub(crate) publishing: Publishing,
+    pub(crate) proxies: Proxies,
     pub(crate) doors: Doors,
     pub(crate) admin: AdminPage,
     pub(crate) log_level: LevelFilter,
@@ -53,6 +55,7 @@ impl Settings {
         let blame = |key| move |error: Error| Failure::from(error).set_by(stated, key);
         let config = config(&said);
         let publishing = Publishing::new(&said).map_err(blame("publish_key"))?;
+        let proxies = Proxies::new(&said).map_err(blame("forwarded_allow_ips"))?;
         let admin = AdminPage::new(&said).map_err(|failure| failure.set_by(stated, "admin_key"))?;
         let doors = Doors::of(&said);
         doors.check_said(&said)?;
@@ -62,6 +65,7 @@ impl Settings {
             config,
             origins: origins(&said.access.origin.unwrap_or_default()).map_err(blame("origin"))?,
             publishing,
+            proxies,
             doors,
             hosts,
             port: said.listening.port.unwrap_or(PORT),
@@ -89,6 +93,7 @@ fn config(said: &Said) -> Config {
     let keep_alive = limits.timeout_keep_alive.unwrap_or(default.keep_alive());
     let send_timeout = limits.timeout_send.unwrap_or(default.send_timeout());
     let grace = limits.timeout_graceful_shutdown.unwrap_or(default.shutdown_grace());
+    let default = rates(default, websocket, limits);
     let default_drain = (default.drain_delay(), default.drain_time());
     default
         .with_compression(compression(&said.websocket))
@@ -106,6 +111,25 @@ fn config(said: &Said) -> Config {
         .with_max_connections_per_address(limits.limit_per_address)
 }
 
+/// How fast clients may be, and how many of them there may be.
+fn rates(default: Config, websocket: &WebSocket, limits: &Limits) -> Config {
+    let patience = match websocket.ws_rate_patience {
+        Some(time) => (!time.is_zero()).then_some(time),
+        None => default.rate_patience(),
+    };
+    let backlog = limits.backlog.and_then(|backlog| u32::try_from(backlog).ok());
+    let backlog = backlog.unwrap_or(default.listen_backlog());
+    default
+        .with_message_rate(websocket.ws_message_rate)
+        .with_byte_rate(websocket.ws_byte_rate)
+        .with_rate_patience(patience)
+        .with_max_websockets_per_user(limits.limit_per_user)
+        .with_max_silent_connections(limits.limit_silent)
+        .with_connection_rate(limits.limit_rate)
+        .with_connection_rate_per_address(limits.limit_rate_per_address)
+        .with_listen_backlog(backlog)
+}
+
 fn compression(said: &WebSocket) -> Option<Deflate> {
     let default = Config::default().compression();
     let is_on = said.ws_per_message_deflate.unwrap_or(default.is_some());
@@ -115,10 +139,15 @@ fn compression(said: &WebSocket) -> Option<Deflate> {
     is_on.then_some(deflate.with_level(level).with_threshold_bytes(threshold))
 }
 
+/// True if this stands for every origin.
+pub(crate) fn is_any_origin(entry: &str) -> bool {
+    ANY.contains(&entry)
+}
+
 fn origins(entries: &[String]) -> landline::Result<Origins> {
     match entries {
         [] => Ok(Origins::same_host()),
-        entries if entries.iter().any(|entry| entry == ANY) => Ok(Origins::any()),
+        entries if entries.iter().any(|entry| is_any_origin(entry)) => Ok(Origins::any()),
         entries => Origins::list(entries),
     }
 }
@@ -154,6 +183,27 @@ mod tests {
     fn zero_turns_pings_off() {
         let config = config(&[("ws_ping_interval", "0"), ("ws_ping_timeout", "0")]);
         assert_eq!((config.ping_interval(), config.ping_timeout()), (None, None));
+    }
+
+    #[test]
+    fn rates_are_those_that_were_said() {
+        let fast = landline::Rate::per_second(50).with_burst(200);
+        let all = config(&[
+            ("ws_message_rate", "50:200"),
+            ("ws_byte_rate", "50:200"),
+            ("limit_rate", "50:200"),
+            ("limit_rate_per_address", "50:200"),
+            ("ws_rate_patience", "0"),
+            ("limit_per_user", "3"),
+            ("limit_silent", "4"),
+            ("backlog", "5"),
+        ]);
+        let rates = [all.message_rate(), all.byte_rate(), all.connection_rate()];
+        assert_eq!(rates, [Some(fast); 3]);
+        assert_eq!((all.connection_rate_per_address(), all.rate_patience()), (Some(fast), None));
+        assert_eq!((all.max_websockets_per_user(), all.listen_backlog()), (Some(3), 5));
+        assert_eq!(all.max_silent_connections(), Some(4));
+        assert_eq!(config(&[]).rate_patience(), Config::default().rate_patience());
     }
 
     #[test]

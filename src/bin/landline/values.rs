@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use landline::{Networks, ProxyHeaders, Rate};
 use log::LevelFilter;
 
 /// Where to listen, without the port.
@@ -191,6 +192,17 @@ pub(crate) fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
+/// Takes the path of an address, or the begin of one.
+pub(crate) fn path_begin(text: &str) -> Result<String, String> {
+    if text.starts_with('/') { Ok(text.to_owned()) } else { Err("give a path from / on".into()) }
+}
+
+/// Reads the code of a close frame that an application may send.
+pub(crate) fn close_code(text: &str) -> Result<u16, String> {
+    let code = text.parse().ok().filter(|code| (3000..=4999).contains(code) || *code == 1008);
+    code.ok_or_else(|| "give a number from 4000 to 4999 (or 3000 to 3999, or 1008)".into())
+}
+
 /// Reads a port.
 pub(crate) fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| "give a number from 0 to 65535".into())
@@ -212,6 +224,38 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
 /// Reads a size from 0 up.
 pub(crate) fn size_or_zero(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "give a whole number from 0 up".into())
+}
+
+/// Reads how much may come in a second, and how much at once: `100` or `100:500`.
+pub(crate) fn rate(text: &str) -> Result<Rate, String> {
+    let wrong = || "give a whole number from 1 up, or two: 100:500 for bursts of 500".to_owned();
+    let number =
+        |text: &str| text.parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(wrong);
+    match text.split_once(':') {
+        None => Ok(Rate::per_second(number(text)?)),
+        Some((each, burst)) => Ok(Rate::per_second(number(each)?).with_burst(number(burst)?)),
+    }
+}
+
+/// Reads an address or a network; kept as text, to be made one list with the others.
+pub(crate) fn network(text: &str) -> Result<String, String> {
+    Networks::list([text]).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
+/// The names of the header fields that proxies write.
+const PROXY_HEADERS: [(&str, ProxyHeaders); 3] = [
+    ("x-forwarded", ProxyHeaders::XForwarded),
+    ("x-forwarded-with-host", ProxyHeaders::XForwardedWithHost),
+    ("forwarded", ProxyHeaders::Forwarded),
+];
+
+/// Reads which header fields proxies write.
+pub(crate) fn proxy_headers(text: &str) -> Result<ProxyHeaders, String> {
+    let found = PROXY_HEADERS.iter().find(|(name, _)| text.eq_ignore_ascii_case(name));
+    found.map(|(_, headers)| *headers).ok_or_else(|| {
+        format!("possible values: {}", PROXY_HEADERS.map(|(name, _)| name).join(", "))
+    })
 }
 
 /// Reads a level of compression.
@@ -275,6 +319,23 @@ mod tests {
             assert!(size_or_zero(wrong).is_err() && level(wrong).is_err(), "{wrong}");
         }
         assert!(level("0").is_err() && level("10").is_err());
+    }
+
+    #[test]
+    fn rates_may_have_a_burst() {
+        assert_eq!(rate("100"), Ok(Rate::per_second(100)));
+        assert_eq!(rate("100:500"), Ok(Rate::per_second(100).with_burst(500)));
+        for wrong in ["", "0", "1:0", ":", "1:", "-1", "1.5", "100/s", "1:2:3"] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn proxies_are_networks_with_known_headers() {
+        assert_eq!(network("10.0.0.0/8").as_deref(), Ok("10.0.0.0/8"));
+        assert!(network("10.0.0.1/8").unwrap_err().contains("10.0.0.0/8"));
+        assert_eq!(proxy_headers("Forwarded"), Ok(ProxyHeaders::Forwarded));
+        assert!(proxy_headers("via").unwrap_err().contains("x-forwarded-with-host"));
     }
 
     #[test]

@@ -8,6 +8,9 @@ use landline::Handle;
 use crate::exit::{Exit, Failure};
 use crate::notify;
 
+/// How long each part of a server that is well takes to say so, at most.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Starts the thread that tells, if the manager wants to hear it.
 ///
 /// A server that is not well is not mentioned, and the manager starts it anew when it has not heard
@@ -29,11 +32,13 @@ pub(crate) fn start(handle: Handle) -> Result<(), Failure> {
 /// For ever.
 fn watch(handle: &Handle, pause: Duration) {
     loop {
-        // Whoever holds the hub's locks for ever holds up this thread.
-        let groups = handle.hub().stats().groups;
-        let connections = handle.connections();
-        let state = if handle.is_draining() { "draining" } else { "serving" };
-        notify::well(&format!("{state}; {connections} connections, {groups} groups"));
+        if handle.is_alive(PATIENCE) {
+            let (groups, connections) = (handle.hub().stats().groups, handle.connections());
+            let state = if handle.is_draining() { "draining" } else { "serving" };
+            notify::well(&format!("{state}; {connections} connections, {groups} groups"));
+        } else {
+            log::error!("the server is not well: no message gets through its hub");
+        }
         thread::sleep(pause);
     }
 }

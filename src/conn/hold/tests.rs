@@ -14,6 +14,7 @@ use crate::conn::overflow::Overflow;
 use crate::conn::recipient::{Fate, Lane, Parcel, Recipient};
 use crate::conn::record::Phase;
 use crate::conn::sender::Sender;
+use crate::conn::throttle::Pace;
 use crate::net::stream::Received;
 use crate::sync::atomic::AtomicBool;
 use crate::ws::close::{CloseFrame, Side, Violation};
@@ -94,7 +95,8 @@ fn open_of(
     let conn = Arc::new(Connection::new(id, Arc::clone(&stream), Arc::clone(shared)));
     conn.open_outbox(Arc::clone(&stream), b"101".to_vec());
     conn.flush();
-    conn.receive.lock().open(&conn, stream, compressed, early.concat());
+    let pace = Pace::of(&conn.config);
+    conn.receive.lock().open(&conn, stream, compressed, pace, early.concat());
     let (is_open, pending) = (AtomicBool::new(true), Mutex::new(None));
     let peer = Peer(peer);
     assert_eq!(peer.record(), Some(b"101".to_vec()));

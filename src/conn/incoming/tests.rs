@@ -11,6 +11,7 @@ use crate::conn::connection::{Connection, Shared};
 use crate::conn::groups::NoGroups;
 use crate::conn::overflow::Overflow;
 use crate::conn::recipient::{Fate, Lane, Recipient};
+use crate::conn::throttle::Pace;
 use crate::net::stream::Stream;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicBool;
@@ -27,7 +28,8 @@ fn open() -> (WebSocket, TcpStream) {
     let shared = Arc::new(Shared::new(Config::default(), Weak::<NoGroups>::new()).unwrap());
     let conn = Arc::new(Connection::new(1, Arc::clone(&stream), shared));
     conn.open_outbox(Arc::clone(&stream), b"101".to_vec());
-    conn.receive.lock().open(&conn, stream, None, Vec::new());
+    let pace = Pace::of(&conn.config);
+    conn.receive.lock().open(&conn, stream, None, pace, Vec::new());
     let (is_open, pending) = (AtomicBool::new(true), Mutex::new(None));
     (WebSocket { conn, is_open, pending, offered: Vec::new() }, client)
 }

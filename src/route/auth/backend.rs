@@ -210,7 +210,7 @@ impl BackendAuth {
         }
         lines.push(("X-Original-URI", request.head().target().as_bytes().to_vec()));
         lines.push(("X-Original-Method", request.method().to_string().into_bytes()));
-        lines.push(("X-Forwarded-For", request.peer().ip().to_string().into_bytes()));
+        lines.push(("X-Forwarded-For", request.client().to_string().into_bytes()));
         Some(lines)
     }
 

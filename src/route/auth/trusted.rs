@@ -77,7 +77,7 @@ impl Authenticator for TrustedHeader {
         if self.names().all(|name| headers.count(name) == 0) {
             return Ok(Verdict::NotMine);
         }
-        if !self.proxies.contains(request.proxy().ip()) {
+        if !self.proxies.contains(request.peer().ip()) {
             let text = format!("The header {} is for this server's proxy to set.", self.user);
             return Ok(Verdict::Refused(Denial::forbidden(text)));
         }

@@ -1,6 +1,8 @@
 //! All groups together.
 
-use crate::said::groups::{Access, Admin, Insecure, Limits, Listening, Log, Pages, WebSocket};
+use crate::said::groups::{
+    Access, Admin, Insecure, Limits, Listening, Log, Login, Pages, Proxies, WebSocket,
+};
 use crate::said::layer::Layer;
 use crate::said::setting::Setting;
 
@@ -31,7 +33,9 @@ groups! {
     listening: Listening;
     websocket: WebSocket;
     access: Access;
+    login: Login;
     limits: Limits;
+    proxies: Proxies;
     pages: Pages;
     admin: Admin;
     log: Log;

@@ -19,6 +19,9 @@ use crate::said::setting::Setting;
 /// How alike two keys have to be for "did you mean", from 0 to 1.
 const ALIKE: f64 = 0.8;
 
+/// The parser's words for a key that is given twice.
+const DOUBLE: &str = "duplicate key";
+
 /// Reads a settings file.
 ///
 /// # Errors
@@ -59,6 +62,12 @@ fn parse(text: &str, directory: &Path) -> Result<Layer, Vec<Finding>> {
             Finding { line: line(span), text }
         })
         .collect();
+    if errors.iter().any(|error| !is_double(error)) {
+        // What else there is may be half of something: the first line that is broken is enough.
+        findings.sort();
+        findings.truncate(1);
+        return Err(findings);
+    }
     let mut layer = Layer::default();
     for (key, value) in table.get_ref() {
         match texts(key.get_ref(), value.get_ref(), directory) {
@@ -69,14 +78,17 @@ fn parse(text: &str, directory: &Path) -> Result<Layer, Vec<Finding>> {
         }
     }
     findings.sort();
-    // What comes behind an error of syntax on the same line follows from it.
-    findings.dedup_by_key(|finding| finding.line);
     if findings.is_empty() { Ok(layer) } else { Err(findings) }
+}
+
+/// True if a key is given twice, and nothing else is wrong with the line.
+fn is_double(error: &toml::de::Error) -> bool {
+    error.message().contains(DOUBLE)
 }
 
 /// The words for an error of syntax; nothing of a value is shown, for it may be a secret.
 fn syntax(message: &str, place: &str) -> String {
-    if message.contains("duplicate key") {
+    if message.contains(DOUBLE) {
         return format!("{} stands here for the second time; leave one of them", place.trim());
     }
     format!("this is no TOML: {message}")

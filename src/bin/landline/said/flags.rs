@@ -64,7 +64,7 @@ fn flag(setting: &'static Setting) -> Arg {
     let reader = move |text: &str| check(text).map(|()| text.to_owned());
     let default = (setting.preset)();
     let help =
-        format!("{}\n[default: {}] [env: {}]", setting.help(), default.text(), setting.variable());
+        format!("{}\n[env: {}] [default: {}]", setting.help(), setting.variable(), default.text());
     let arg = Arg::new(setting.key)
         .long(setting.key.replace('_', "-"))
         .help(help)

@@ -4,9 +4,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use landline::{ProxyHeaders, Rate};
+
 use crate::values::{
-    Host, LogFormat, LogLevel, Secret, host, host_name, level, log_format, log_level, path, port,
-    seconds, secret, size, size_or_zero, switch, text,
+    Host, LogFormat, LogLevel, Secret, close_code, host, host_name, level, log_format, log_level,
+    network, path, path_begin, port, proxy_headers, rate, seconds, secret, size, size_or_zero,
+    switch, text,
 };
 
 /// The type of a value in a settings file.
@@ -57,9 +60,17 @@ pub(crate) const PORT: Form<u16> = Form::new("PORT", Kind::Whole, port);
 pub(crate) const BYTES: Form<usize> = Form::new("BYTES", Kind::Whole, size);
 pub(crate) const BYTES_OR_ZERO: Form<usize> = Form::new("BYTES", Kind::Whole, size_or_zero);
 pub(crate) const COUNT: Form<usize> = Form::new("N", Kind::Whole, size);
+pub(crate) const RATE: Form<Rate> = Form::new("N[:BURST]", Kind::Text, rate);
+pub(crate) const NETWORK: Form<String> = Form::new("NETWORK", Kind::Text, network);
+pub(crate) const PROXY_HEADERS: Form<ProxyHeaders> =
+    Form::new("x-forwarded|x-forwarded-with-host|forwarded", Kind::Text, proxy_headers);
 pub(crate) const LEVEL: Form<u8> = Form::new("N", Kind::Whole, level);
 pub(crate) const SECONDS: Form<Duration> = Form::new("SECONDS", Kind::Number, seconds);
 pub(crate) const DIRECTORY: Form<PathBuf> = Form::new("DIR", Kind::Path, path);
+pub(crate) const FILE: Form<PathBuf> = Form::new("FILE", Kind::Path, path);
+pub(crate) const URL: Form<String> = Form { word: "URL", ..TEXT };
+pub(crate) const PATH_BEGIN: Form<String> = Form::new("PATH", Kind::Text, path_begin);
+pub(crate) const CLOSE_CODE: Form<u16> = Form::new("CODE", Kind::Whole, close_code);
 pub(crate) const LOG_FORMAT: Form<LogFormat> = Form::new("text|json", Kind::Text, log_format);
 pub(crate) const LOG_LEVEL: Form<LogLevel> = Form::new("LEVEL", Kind::Text, log_level);
 /// A secret that guards a door of ours, so that any will do as long as nobody else knows it. For one

@@ -43,7 +43,7 @@ mod variables;
 
 pub(crate) use all::{Said, all, find};
 pub(crate) use flags::Flags;
-pub(crate) use groups::WebSocket;
+pub(crate) use groups::{Limits, Login, WebSocket};
 pub(crate) use layer::{Layer, Source};
 pub(crate) use setting::{Preset, Reload, Setting};
 pub(crate) use stated::Stated;

@@ -10,6 +10,9 @@ declare! {
     /// Let pages of any site open WebSockets (--origin any) where others can reach the server
     insecure_any_origin: One<bool> = FLAG, Preset::of(false), Live;
 
+    /// Believe everybody who reaches the server about who the client is (--forwarded-allow-ips "*")
+    insecure_trust_any_proxy: One<bool> = FLAG, Preset::of(false), Live;
+
     /// Let everybody who reaches the server publish, without a key
     insecure_publish_without_key: One<bool> = FLAG, Preset::of(false), Live;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use landline::Config;
+use landline::{Config, Rate};
 
-use crate::said::form::{BYTES, COUNT, SECONDS};
+use crate::said::form::{BYTES, COUNT, RATE, SECONDS};
 use crate::said::setting::{One, Preset, declare};
 
 declare! {
@@ -18,6 +18,22 @@ declare! {
     /// Most open connections of one client address (one /64 for IPv6); others are answered 503
     limit_per_address: One<usize> =
         COUNT, Preset::words("no limit, as is right behind a proxy", "100"), Live;
+
+    /// Most open WebSockets of one user, where it is known who that is; others are answered 429
+    limit_per_user: One<usize> = COUNT, Preset::words("no limit", "10"), Live;
+
+    /// Most connections that have not sent a whole request yet; when one more comes, the oldest of
+    /// them is answered 503 and closed
+    limit_silent: One<usize> = COUNT, Preset::words("half of --limit-concurrency", "1000"), Live;
+
+    /// Most new connections in a second, and at once; others are answered 503
+    limit_rate: One<Rate> = RATE, Preset::words("no limit", "500:2000"), Live;
+
+    /// Most new connections in a second from one client address (one /64 for IPv6), and at once
+    limit_rate_per_address: One<Rate> = RATE, Preset::words("no limit", "10:50"), Live;
+
+    /// Connections that the system holds until they are accepted, cut to net.core.somaxconn
+    backlog: One<usize> = COUNT, Preset::of(Config::default().listen_backlog()), Restart;
 
     /// Longest request body; a longer one is answered 413
     max_body_size: One<usize> = BYTES, Preset::of(Config::default().body_bytes()), Live;

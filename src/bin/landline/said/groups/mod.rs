@@ -6,7 +6,9 @@ mod insecure;
 mod limits;
 mod listening;
 mod log;
+mod login;
 mod pages;
+mod proxies;
 mod websocket;
 
 pub(crate) use access::Access;
@@ -15,5 +17,7 @@ pub(crate) use insecure::Insecure;
 pub(crate) use limits::Limits;
 pub(crate) use listening::Listening;
 pub(crate) use log::Log;
+pub(crate) use login::Login;
 pub(crate) use pages::Pages;
+pub(crate) use proxies::Proxies;
 pub(crate) use websocket::WebSocket;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use landline::{Config, Deflate};
+use landline::{Config, Deflate, Rate};
 
-use crate::said::form::{BYTES, BYTES_OR_ZERO, LEVEL, SECONDS, SWITCH};
+use crate::said::form::{BYTES, BYTES_OR_ZERO, LEVEL, RATE, SECONDS, SWITCH};
 use crate::said::setting::{One, Preset, declare};
 
 declare! {
@@ -25,6 +25,18 @@ declare! {
     /// Time for a pinged client to show life, else it is closed with 1011; 0 never gives up
     ws_ping_timeout: One<Duration> =
         SECONDS, Preset::seconds(Config::default().ping_timeout()), Live;
+
+    /// Most messages of one client in a second, and at once; what comes faster waits, and whoever
+    /// goes on for --ws-rate-patience is closed with 1008
+    ws_message_rate: One<Rate> = RATE, Preset::words("no limit", "50:200"), Live;
+
+    /// Most bytes of one client in a second, and at once, as --ws-message-rate
+    ws_byte_rate: One<Rate> = RATE, Preset::words("no limit", "100000:1000000"), Live;
+
+    /// For how long a client may send faster than --ws-message-rate and --ws-byte-rate; 0 holds it
+    /// back without end
+    ws_rate_patience: One<Duration> =
+        SECONDS, Preset::seconds(Config::default().rate_patience()), Live;
 
     /// Whether messages are compressed where the client offers it (permessage-deflate)
     ws_per_message_deflate: One<bool> =

@@ -1,0 +1,58 @@
+//! Proxies in front: who is believed about clients, and what is read.
+
+use landline::{Builder, Error, Handle, Networks, ProxyHeaders, Server};
+
+use crate::said::Said;
+
+/// uvicorn's default: proxies on this machine.
+pub(crate) const TRUSTED: &str = "127.0.0.1,::1";
+
+/// What is believed, and of whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Proxies {
+    trusted: Networks,
+    headers: ProxyHeaders,
+    has_protocol: bool,
+}
+
+impl Proxies {
+    /// Fills in what was not said.
+    ///
+    /// # Errors
+    /// A network that is none.
+    pub(crate) fn new(said: &Said) -> Result<Self, Error> {
+        let said = &said.proxies;
+        let trusted = match &said.forwarded_allow_ips {
+            Some(networks) => Networks::list(networks)?,
+            None => TRUSTED.parse()?,
+        };
+        let headers = match said.proxy_headers {
+            Some(true) => said.proxy_header_style.unwrap_or(ProxyHeaders::XForwarded),
+            _ => ProxyHeaders::Off,
+        };
+        Ok(Self { trusted, headers, has_protocol: said.proxy_protocol.unwrap_or(false) })
+    }
+
+    /// True if anybody at all is believed.
+    pub(crate) fn trust_everybody(said: &Said) -> bool {
+        let said = &said.proxies;
+        let is_used = said.proxy_headers == Some(true) || said.proxy_protocol == Some(true);
+        let networks = said.forwarded_allow_ips.as_deref().unwrap_or_default();
+        is_used && networks.iter().any(|network| network == "*" || network.ends_with("/0"))
+    }
+
+    /// Tells the server before it is bound.
+    pub(crate) fn set_up(&self, builder: Builder) -> Builder {
+        builder.trusted_proxies(self.trusted.clone()).proxy_headers(self.headers)
+    }
+
+    /// Has what was bound last expect PROXY headers, if that was said.
+    pub(crate) fn guard(&self, server: Server) -> Server {
+        if self.has_protocol { server.expect_proxy_protocol() } else { server }
+    }
+
+    /// Tells a server that runs.
+    pub(crate) fn reload(&self, handle: &Handle) {
+        handle.reload_proxies(self.trusted.clone(), self.headers);
+    }
+}

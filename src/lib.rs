@@ -33,7 +33,8 @@
 //! ```
 //!
 //! # In reading order
-//! - [`Server`] and [`Builder`]: routes and settings in, a running server out; [`Handle`] stops it.
+//! - [`Server`] and [`Builder`]: routes and settings in, a running server out; [`Handle`] stops it, and
+//!   changes its settings while it runs.
 //! - [`accept_websocket`], [`require_websocket`], [`get`], [`post`]: what stands behind a route.
 //! - [`Request`] and [`Response`]: HTTP as a handler sees it; [`Templates`] for pages.
 //! - [`PublishApi`]: what other programs send to the hub by HTTP.
@@ -53,6 +54,8 @@
 //!   messages are compressed; [`Rate`]: how fast clients may be; [`Networks`], [`ProxyHeaders`]:
 //!   whose word about clients is taken, and which; [`RefusalReason`]: who was turned away.
 //! - [`HostCeiling`]: how many connections this host can hold, and what limits it.
+//! - [`Tls`], [`TlsSettings`], [`ClientAuth`], [`ClientCertificate`], [`ServerCertificate`]: listeners
+//!   with TLS, a feature.
 //! - [`Error`] and [`ErrorKind`]: what went wrong, to act on and to read.
 //! - `testing`, behind the feature of that name: a live server and clients for your tests.
 //!
@@ -96,6 +99,8 @@ pub use hub::{
 };
 pub use net::ceiling::{HostCeiling, HostLimit, LimitKind, raise_descriptor_limit};
 pub use net::process::ProcessFigures;
+#[cfg(feature = "tls")]
+pub use net::tls::{ClientAuth, ClientCertificate, ServerCertificate, Tls, TlsSettings};
 pub use route::{
     AcceptWebSocket, Admission, Auth, Authenticator, Consumer, ConsumerRoute, Context, Denial,
     Facility, Flags, Handler, Identity, IntoFlags, IntoResponse, JsonConsumer, Methods, Probe,

@@ -25,6 +25,7 @@ use crate::conn::story::Story;
 use crate::conn::traffic::Heard;
 use crate::error::{Error, ErrorKind, Result};
 use crate::histogram::Histogram;
+use crate::net::peer::Peer;
 use crate::net::poll::{Interest, Poller};
 use crate::net::stream::Stream;
 use crate::sync::Mutex;
@@ -108,7 +109,7 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct Connection {
     id: u64,
-    peer: SocketAddr,
+    peer: Peer,
     /// The address that a PROXY header names; boxed, since most have none.
     proxied: OnceLock<Box<SocketAddr>>,
     pub(crate) shared: Arc<Shared>,
@@ -162,8 +163,8 @@ impl Connection {
     }
 
     /// The other end, or for whom a proxy says that the connection is.
-    pub(crate) fn peer(&self) -> SocketAddr {
-        self.proxied.get().map_or(self.peer, |client| **client)
+    pub(crate) fn peer(&self) -> Peer {
+        self.proxied.get().map_or(self.peer, |client| Peer::from(**client))
     }
 
     /// Takes note of whom a PROXY header names; the first counts.

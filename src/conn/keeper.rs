@@ -34,7 +34,7 @@ use crate::conn::record::{Idle, Phase, millis};
 use crate::conn::story::words;
 use crate::conn::trace::Mark;
 use crate::net::poll::{Interest, Ready};
-use crate::net::stream::{Blocking, Received, Stream};
+use crate::net::stream::Stream;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::ws::Side;
@@ -331,15 +331,7 @@ impl Work {
     /// Reads and drops what refused clients still send, so that closing does not reset the
     /// connection before they have read why.
     fn let_linger(&self, now: u64) {
-        let mut scrap = Vec::with_capacity(4096);
-        self.mail.refused.lock().retain(|(stream, until)| {
-            scrap.clear();
-            let is_open = match stream.recv_into(&mut scrap, Blocking::Never) {
-                Ok(Received::Bytes(_) | Received::Nothing) => true,
-                Ok(Received::End) | Err(_) => false,
-            };
-            is_open && now < *until
-        });
+        self.mail.refused.lock().retain(|(stream, until)| stream.drop_words() && now < *until);
     }
 }
 
@@ -467,10 +459,10 @@ fn is_away(conn: &Connection, before: u64) -> bool {
 }
 
 /// True if the keeper is called as soon as there is something to decode. The socket says nothing
-/// of what was received and not decoded.
+/// of what was received and not decoded, or decrypted and not taken.
 fn is_read_awaited(conn: &Connection) -> bool {
-    let has_undecoded = || conn.receive.try_lock().is_some_and(|receive| receive.has_undecoded());
-    conn.is_read_watched() && !has_undecoded()
+    let has_unread = || conn.receive.try_lock().is_some_and(|receive| receive.has_unread());
+    conn.is_read_watched() && !has_unread()
 }
 
 /// Reads for a handler that is away, then asks to be called when there is more.
@@ -486,8 +478,8 @@ fn read_for(conn: &Arc<Connection>, stream: &Stream) {
     }
     // One read a turn: whoever sends much comes again when the others have had theirs.
     receive.fill_for_keeper(conn);
-    // What waits undecoded is looked at with the next tick.
-    if !receive.has_ended() && !receive.has_undecoded() {
+    // What waits on this side of the socket is looked at with the next tick.
+    if !receive.has_ended() && !receive.has_unread() {
         conn.watch_read(stream);
     }
     if receive.is_over() && receive.waiting_messages() == 0 {

@@ -43,6 +43,7 @@ pub(crate) mod trace;
 pub(crate) mod traffic;
 mod waiting;
 
+pub(crate) use crate::net::tls::ClientCertificate;
 #[cfg(feature = "auth")]
 pub(crate) use accept::BEARER;
 pub use groups::Join;

@@ -431,6 +431,11 @@ impl Connection {
         }
         if state.queue.is_empty() {
             self.record.set_stuck_since(0);
+            if let Some(stream) = &state.stream
+                && stream.has_unsent()
+            {
+                self.watch_write(stream);
+            }
         } else if state.queue.bytes() < before || self.record.stuck_since() == 0 {
             self.note_stuck(state);
         } else if let Some(stream) = &state.stream {

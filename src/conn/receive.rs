@@ -227,6 +227,11 @@ impl Receive {
         !self.undecoded.is_empty()
     }
 
+    /// True if there is something to take in of which the socket says nothing any more.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.has_undecoded() || self.stream.as_ref().is_some_and(|stream| stream.has_buffered())
+    }
+
     /// One read of the keeper: of many pings only the last is answered, so that a flood of them
     /// costs the others no time. False if nothing came.
     pub(crate) fn fill_for_keeper(&mut self, conn: &Connection) -> bool {
@@ -297,6 +302,10 @@ impl Receive {
             Until::Either(mailbox, deadline) => self.read_either(conn, &stream, mailbox, deadline),
             Until::Forever => self.read_waiting(conn, &stream),
         };
+        if stream.has_unsent() {
+            // What TLS answers by itself waits for the keeper, as anything that does not fit.
+            conn.watch_write(&stream);
+        }
         self.stream = Some(stream);
         let reason = match outcome {
             Ok(Received::Bytes(count)) => {

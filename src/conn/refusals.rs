@@ -83,6 +83,11 @@ impl Refusals {
         self.counts[reason as usize].load(Ordering::Relaxed)
     }
 
+    /// Each reason by its name, with its count.
+    pub(crate) fn by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        RefusalReason::ALL.into_iter().map(|reason| (reason.as_str(), self.of(reason)))
+    }
+
     /// For all reasons together.
     pub(crate) fn sum(&self) -> u64 {
         self.counts.iter().map(|count| count.load(Ordering::Relaxed)).sum()

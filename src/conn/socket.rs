@@ -331,9 +331,9 @@ impl WebSocket {
         self.conn.id()
     }
 
-    /// The client's address.
+    /// The client's address; `0.0.0.0:0` for one that came through a Unix socket.
     pub fn peer(&self) -> SocketAddr {
-        self.conn.peer()
+        self.conn.peer().address()
     }
 
     /// The receive half unless somebody waits in it; the keeper's short visits are waited for.

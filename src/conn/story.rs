@@ -12,6 +12,8 @@ use crate::conn::send_state::End;
 use crate::conn::socket::WebSocket;
 use crate::conn::trace::{Mark, Trace, TraceEvent};
 use crate::conn::traffic::Traffic;
+use crate::net::peer::Peer;
+use crate::ws::close::Violation;
 use crate::ws::{Closed, Side, close_code};
 
 /// What a connection remembers of itself from its handshake on.
@@ -34,7 +36,7 @@ pub(crate) struct Story {
 pub struct ConnectionInfo {
     /// The number of the connection, as in the log.
     pub id: u64,
-    /// The client's address.
+    /// The client's address; `0.0.0.0:0` for one that came through a Unix socket.
     pub peer: SocketAddr,
     /// The pattern of its route.
     pub route: Arc<str>,
@@ -85,8 +87,10 @@ pub(crate) mod words {
 /// Why a connection ended, in one of a few words.
 fn cause(end: Option<&End>, why: Option<&'static str>) -> &'static str {
     let Some(End { closed, violation }) = end else { return "unknown" };
-    if violation.is_some() {
-        return "protocol";
+    match violation {
+        Some(Violation::TooFast) => return "fast-client",
+        Some(_) => return "protocol",
+        None => {}
     }
     if let (Side::Server, Some(why)) = (closed.by, why) {
         return why;
@@ -100,6 +104,7 @@ fn cause(end: Option<&End>, why: Option<&'static str>) -> &'static str {
         (Side::Server, _, words::HANDLER_FAILED) => "handler-failed",
         (Side::Server, _, words::STOPPING | words::STOPPED) => "stopping",
         (Side::Server, close_code::GOING_AWAY, _) => "stopping",
+        (Side::Server, close_code::TOKEN_EXPIRED, _) => "expired",
         (Side::Server, close_code::POLICY, _) => "policy",
         (Side::Server, close_code::NORMAL, "") => "done",
         (Side::Server, _, _) => "application",
@@ -192,7 +197,7 @@ impl Connection {
         let story = story.as_deref()?;
         Some(ConnectionInfo {
             id: self.id(),
-            peer: self.peer(),
+            peer: self.peer().address(),
             route: Arc::clone(&story.route),
             user: story.user.as_deref().map(str::to_owned),
             since: story.since,
@@ -236,14 +241,14 @@ impl WebSocket {
 
 impl fmt::Display for ClosedConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "conn-{} {}: {}", self.info.id, self.info.peer, self.closed)
+        write!(f, "conn-{} {}: {}", self.info.id, Peer::from(self.info.peer), self.closed)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ws::close::{CloseFrame, Violation};
+    use crate::ws::close::CloseFrame;
 
     fn caused(by: Side, code: u16, reason: &str) -> &'static str {
         let closed = Closed::from_frame(by, &CloseFrame::new(code, reason).unwrap(), true);
@@ -261,6 +266,8 @@ mod tests {
         let lost = End { closed: Closed::lost(Side::Client, "failed"), violation: None };
         assert_eq!(cause(Some(&lost), Some("operator")), "lost");
         let violation = Some(Violation::Utf8);
-        assert_eq!(cause(Some(&End { violation, ..lost }), Some("operator")), "protocol");
+        assert_eq!(cause(Some(&End { violation, ..lost.clone() }), Some("operator")), "protocol");
+        let violation = Some(Violation::TooFast);
+        assert_eq!(cause(Some(&End { violation, ..lost }), None), "fast-client");
     }
 }

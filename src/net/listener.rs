@@ -1,15 +1,23 @@
 //! Listening sockets, and what to do when no descriptor is left.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
+use rustix::net::{AddressFamily, Shutdown, SocketAddrAny, SocketFlags, SocketType, sockopt};
 
+use crate::error::{Error, ErrorKind, Result};
+use crate::net::peer::Peer;
 use crate::net::stream::Stream;
+use crate::net::tls::Tls;
+use crate::net::unix::{self, SocketFile};
+use crate::net::waker::Waker;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// Why no connection was accepted.
 #[derive(Debug)]
@@ -23,11 +31,24 @@ pub(crate) enum AcceptFailure {
     Passing(io::Error),
 }
 
-/// A bound, listening TCP socket.
+/// Where a listener is reached.
+#[derive(Debug)]
+enum Place {
+    Address(SocketAddr),
+    /// The file, if it is ours to remove.
+    Unix(Option<SocketFile>),
+}
+
+/// A bound, listening socket, and what its connections speak.
 #[derive(Debug)]
 pub(crate) struct Listener {
     fd: OwnedFd,
-    address: SocketAddr,
+    place: Place,
+    tls: Option<Tls>,
+    /// Where the socket is another process's as well: it must go on listening when we stop, so this
+    /// ends our waiting instead.
+    waker: Option<Waker>,
+    is_closed: AtomicBool,
     /// Connections begin with a PROXY header.
     expects_proxy: AtomicBool,
 }
@@ -49,12 +70,66 @@ impl Listener {
         rustix::net::bind(&fd, &address)?;
         rustix::net::listen(&fd, i32::try_from(backlog).unwrap_or(i32::MAX))?;
         let address = SocketAddr::try_from(rustix::net::getsockname(&fd)?)?;
-        Ok(Self { fd, address, expects_proxy: AtomicBool::new(false) })
+        Ok(Self::new(fd, Place::Address(address), None))
     }
 
-    /// The address it listens on, with the real port.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    /// Listens on a Unix socket, see [`unix::bind`].
+    pub(crate) fn bind_unix(path: &Path, mode: u32, backlog: u32) -> Result<Self> {
+        let (fd, file) = unix::bind(path, mode)?;
+        rustix::net::listen(&fd, i32::try_from(backlog).unwrap_or(i32::MAX)).map_err(|error| {
+            let text = format!("cannot listen on {}", path.display());
+            Error::new(ErrorKind::Bind, text).with_source(io::Error::from(error))
+        })?;
+        Ok(Self::new(fd, Place::Unix(Some(file)), None))
+    }
+
+    /// Takes a socket that listens already, and that others may listen on as well.
+    pub(crate) fn inherit(fd: OwnedFd) -> io::Result<Self> {
+        let wrong = |text| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        if sockopt::socket_type(&fd)? != SocketType::STREAM || !sockopt::socket_acceptconn(&fd)? {
+            return wrong("it is no socket that listens for streams");
+        }
+        let place = match SocketAddr::try_from(rustix::net::getsockname(&fd)?) {
+            Ok(address) => {
+                sockopt::set_tcp_nodelay(&fd, true)?;
+                Place::Address(address)
+            }
+            Err(_) if sockopt::socket_domain(&fd)? == AddressFamily::UNIX => Place::Unix(None),
+            Err(_) => return wrong("it listens neither for TCP nor on a Unix socket"),
+        };
+        // Somebody else may take the connection that was announced.
+        rustix::io::ioctl_fionbio(&fd, true)?;
+        Ok(Self::new(fd, place, Some(Waker::new()?)))
+    }
+
+    fn new(fd: OwnedFd, place: Place, waker: Option<Waker>) -> Self {
+        Self {
+            fd,
+            place,
+            tls: None,
+            waker,
+            is_closed: AtomicBool::new(false),
+            expects_proxy: AtomicBool::new(false),
+        }
+    }
+
+    /// Has its connections speak TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_tls(self, tls: &Tls) -> Self {
+        Self { tls: Some(tls.clone()), ..self }
+    }
+
+    /// The address it listens on, with the real port; `None` for a Unix socket.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match self.place {
+            Place::Address(address) => Some(address),
+            Place::Unix(_) => None,
+        }
+    }
+
+    /// True if only programs of this host can connect, and browsers among them.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.address().is_some_and(|address| address.ip().is_loopback())
     }
 
     /// Has connections begin with a PROXY header.
@@ -69,22 +144,63 @@ impl Listener {
 
     /// Blocks for the next connection, until [`close`](Self::close).
     pub(crate) fn accept(&self) -> Result<Stream, AcceptFailure> {
-        match rustix::net::acceptfrom_with(&self.fd, SocketFlags::CLOEXEC) {
-            Ok((fd, peer)) => {
-                let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-                Ok(Stream::new(fd, peer.unwrap_or(self.address)))
+        loop {
+            if let Some(waker) = &self.waker {
+                self.wait_for_one(waker)?;
             }
-            Err(Errno::INVAL | Errno::BADF) => Err(AcceptFailure::Closed),
-            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
-                Err(AcceptFailure::Exhausted(error.into()))
+            match rustix::net::acceptfrom_with(&self.fd, SocketFlags::CLOEXEC) {
+                Ok((fd, peer)) => return Ok(self.arrived(fd, peer)),
+                Err(Errno::AGAIN) if self.waker.is_some() => {}
+                Err(Errno::INVAL | Errno::BADF) => return Err(AcceptFailure::Closed),
+                Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                    return Err(AcceptFailure::Exhausted(error.into()));
+                }
+                Err(error) => return Err(AcceptFailure::Passing(error.into())),
             }
-            Err(error) => Err(AcceptFailure::Passing(error.into())),
         }
     }
 
-    /// Stops listening and wakes the thread blocked in [`accept`](Self::accept).
+    /// Waits until there seems to be a connection.
+    fn wait_for_one(&self, waker: &Waker) -> Result<(), AcceptFailure> {
+        let mut fds = [PollFd::new(&self.fd, PollFlags::IN), PollFd::new(waker, PollFlags::IN)];
+        // What goes wrong here, accepting will tell.
+        let _ = poll(&mut fds, None);
+        if self.is_closed.load(Ordering::SeqCst) { Err(AcceptFailure::Closed) } else { Ok(()) }
+    }
+
+    fn arrived(&self, fd: OwnedFd, peer: Option<SocketAddrAny>) -> Stream {
+        let address = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+        let peer = address.or(self.address()).map_or(Peer::UNIX, Peer::from);
+        let stream = Stream::of(fd, peer);
+        match &self.tls {
+            Some(tls) => stream.with_tls(tls),
+            None => stream,
+        }
+    }
+
+    /// Stops listening and wakes the thread blocked in [`accept`](Self::accept). The file of a Unix
+    /// socket goes, so that nobody knocks in vain; a socket that was inherited goes on listening.
     pub(crate) fn close(&self) {
-        let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);
+        self.is_closed.store(true, Ordering::SeqCst);
+        if let Place::Unix(Some(file)) = &self.place {
+            file.remove();
+        }
+        match &self.waker {
+            Some(waker) => waker.wake(),
+            None => {
+                let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);
+            }
+        }
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Address(address) => address.fmt(f),
+            Place::Unix(Some(file)) => file.path().display().fmt(f),
+            Place::Unix(None) => f.write_str("a Unix socket"),
+        }
     }
 }
 
@@ -129,9 +245,9 @@ mod tests {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             // A host may have no IPv6.
             let Ok(listener) = Listener::bind(address.parse().unwrap(), 8) else { continue };
-            let client = TcpStream::connect(listener.address()).unwrap();
+            let client = TcpStream::connect(listener.address().unwrap()).unwrap();
             let stream = listener.accept().unwrap();
-            assert_eq!(stream.peer(), client.local_addr().unwrap());
+            assert_eq!(stream.peer().address(), client.local_addr().unwrap());
             assert!(sockopt::tcp_nodelay(&stream).unwrap());
         }
     }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::config::Config;
 use crate::conn::expiry::Expiry;
-use crate::conn::{RefusalReason, WebSocket};
+use crate::conn::{ClientCertificate, RefusalReason, WebSocket};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::forwarded::{Forwarded, Scheme};
 use crate::http::query::Pairs;
@@ -36,6 +36,13 @@ pub(crate) trait Source: Send + Sync {
 
     fn conn_id(&self) -> u64;
 
+    /// True if the connection is encrypted up to this server.
+    fn is_secure(&self) -> bool;
+
+    /// The certificate of the client, if it was asked for and has shown one.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there is none without TLS"))]
+    fn client_certificate(&self) -> Option<&ClientCertificate>;
+
     /// Takes note that what is called now needs much of the stack.
     fn mark_deep(&self);
 
@@ -52,7 +59,7 @@ pub(crate) trait Source: Send + Sync {
 /// # Source
 /// Django's `HttpRequest` with dwebsocket's `websocket` and `is_websocket`.
 pub struct Request {
-    head: RequestHead,
+    head: Box<RequestHead>,
     params: Params,
     source: Arc<dyn Source>,
     // Boxed: a WebSocket keeps its request and has neither.
@@ -87,7 +94,7 @@ pub(crate) struct Surroundings {
 
 impl Request {
     pub(crate) fn new(
-        head: RequestHead,
+        head: Box<RequestHead>,
         source: Arc<dyn Source>,
         surroundings: Arc<Surroundings>,
     ) -> Self {
@@ -210,20 +217,33 @@ impl Request {
     /// ```
     /// use landline::{Request, Response};
     /// fn to_tls(request: &Request) -> Response {
-    ///     match request.scheme() {
-    ///         "https" => Response::text("safe"),
-    ///         _ => Response::redirect(&format!("https://{}{}", request.host(), request.path())),
+    ///     if request.is_secure() {
+    ///         return Response::text("safe");
     ///     }
+    ///     Response::redirect(&format!("https://{}{}", request.host(), request.path()))
     /// }
     /// # let _ = to_tls;
     /// ```
     pub fn scheme(&self) -> &'static str {
+        let own = if self.source.is_secure() { Scheme::Https } else { Scheme::Http };
         let forwarded = self.forwarded.as_ref().and_then(|forwarded| forwarded.scheme);
-        forwarded.unwrap_or(Scheme::Http).as_str()
+        forwarded.unwrap_or(own).as_str()
+    }
+
+    /// True if the client came by TLS, see [`scheme`](Self::scheme).
+    pub fn is_secure(&self) -> bool {
+        self.scheme() == Scheme::Https.as_str()
+    }
+
+    /// The certificate by which the client has shown who it is, if the settings ask for one
+    /// ([`TlsSettings::client_certificates`](crate::TlsSettings::client_certificates)).
+    #[cfg(feature = "tls")]
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.source.client_certificate()
     }
 
     /// The address of the other end of the connection: of the client, or of the proxy in front of
-    /// this server. Behind a listener that
+    /// this server; `0.0.0.0:0` if it came through a Unix socket. Behind a listener that
     /// [expects the PROXY protocol](crate::Server::expect_proxy_protocol) it is the one that the
     /// proxy's header names.
     pub fn peer(&self) -> SocketAddr {
@@ -418,7 +438,7 @@ impl Request {
 
     /// What it is for, for the rule about origins.
     pub(crate) fn site(&self) -> Site<'_> {
-        Site { host: self.host(), is_tls: self.scheme() == Scheme::Https.as_str() }
+        Site { host: self.host(), is_tls: self.is_secure() }
     }
 
     /// True if a web page sends this that is of the same host or on the server's list of origins.

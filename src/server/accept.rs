@@ -1,13 +1,12 @@
 //! The accept thread: a thread for each connection, a spare one or a new one, or an answer why not.
 
-use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crate::conn::RefusalReason;
 use crate::net::listener::{AcceptFailure, Listener, SpareDescriptor};
-use crate::net::stream::{Blocking, Stream};
+use crate::net::stream::Stream;
 use crate::net::thread::rename;
 use crate::server::app::App;
 use crate::server::http_io::refusal_bytes;
@@ -25,7 +24,7 @@ const REFUSE_WAIT: Duration = Duration::from_millis(50);
 /// Accepts until the listener is closed.
 pub(crate) fn accept_loop(app: &Arc<App>, listener: &Listener, alive: &Alive) {
     let mut spare = SpareDescriptor::new();
-    let is_loopback = listener.address().ip().is_loopback();
+    let is_loopback = listener.is_loopback();
     loop {
         let accepted = match listener.accept() {
             Err(AcceptFailure::Exhausted(error)) => {
@@ -65,7 +64,7 @@ fn accept_exhausted(
 
 /// Gives a connection its thread, a spare one if there is one, or refuses it with 503.
 fn admit(app: &Arc<App>, stream: Stream, door: Door, alive: &Alive) {
-    let peer = stream.peer().ip();
+    let peer = stream.peer().address().ip();
     let stream = Arc::new(stream);
     if app.stats.is_stopping() {
         app.shared.refusals.count(RefusalReason::Stopping);
@@ -77,8 +76,10 @@ fn admit(app: &Arc<App>, stream: Stream, door: Door, alive: &Alive) {
         app.note_refusal(RefusalReason::NoProxy, peer);
         return;
     }
-    // Behind a proxy it is somebody else who counts, and who that is will be known later.
-    let client = (!door.expects_proxy && !proxies.trusts(peer)).then_some(peer);
+    // Behind a proxy it is somebody else who counts, and who that is will be known later; who comes
+    // through a Unix socket has no address.
+    let is_known = !door.expects_proxy && !proxies.trusts(peer) && !stream.peer().is_unix();
+    let client = is_known.then_some(peer);
     let id = Stats::next_id();
     let place = match app.stats.admit(id, &stream, client, || app.shared.clock.now()) {
         Ok(place) => place,
@@ -134,27 +135,15 @@ fn call_it(id: u64) {
 
 /// Answers 503 without a thread; the keeper lets the client read it.
 fn refuse(app: &App, stream: Arc<Stream>) {
-    // What has come is read, so that the end is no reset should there be no time to wait for
-    // more. A fresh socket takes these few bytes; one that does not is past being told.
-    let _ = stream.recv_into(&mut Vec::with_capacity(4096), Blocking::Never);
-    let _ = stream.send(&refusal_bytes(), Blocking::Never);
-    stream.shutdown_write();
+    stream.turn_away(refusal_bytes());
     app.keeper.linger(stream);
 }
 
 /// Answers 503 with the last descriptor, which is needed again at once: what the client has sent
 /// is read first, so that closing does not reset the connection under the answer.
 fn refuse_without_descriptor(stream: &Stream) {
-    let mut scrap = Vec::with_capacity(16 * 1024);
-    let mut answer = || -> io::Result<()> {
-        if stream.wait_readable(Some(REFUSE_WAIT))? {
-            stream.recv_into(&mut scrap, Blocking::Never)?;
-        }
-        stream.send(&refusal_bytes(), Blocking::Never)?;
-        Ok(())
-    };
-    if let Err(error) = answer() {
+    if let Err(error) = stream.await_words(REFUSE_WAIT) {
         log::debug!("cannot answer 503: {error}");
     }
-    stream.shutdown_write();
+    stream.turn_away(refusal_bytes());
 }

@@ -34,16 +34,20 @@ impl App {
     /// Counts a client that is turned away, and complains.
     pub(crate) fn note_refusal(&self, reason: RefusalReason, peer: IpAddr) {
         self.shared.refusals.count(reason);
-        let limit = || self.stats.limit();
-        let why = || match reason {
-            RefusalReason::Full => format!("full with {} connections", limit()),
-            RefusalReason::AddressFull => format!("{peer} has too many connections"),
-            RefusalReason::TooFast => "new connections come too fast".to_owned(),
-            RefusalReason::AddressTooFast => format!("new connections of {peer} come too fast"),
-            RefusalReason::Silent => "too many connections have sent no request yet".to_owned(),
+        self.complaints.say(|| match reason {
+            RefusalReason::Full => {
+                format!("full with {} connections; answering 503", self.stats.limit())
+            }
+            RefusalReason::AddressFull => format!("{peer} has too many connections; answering 503"),
+            RefusalReason::TooFast => "new connections come too fast; answering 503".to_owned(),
+            RefusalReason::AddressTooFast => {
+                format!("new connections of {peer} come too fast; refusing some")
+            }
+            RefusalReason::Silent => {
+                "too many connections have sent no request yet; answering 503 to the oldest".into()
+            }
             other => format!("{peer} is turned away: {}", other.as_str()),
-        };
-        self.complaints.say(|| format!("{}; refused", why()));
+        });
     }
 
     /// What the next request can reach.

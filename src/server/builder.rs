@@ -179,6 +179,19 @@ impl Builder {
     /// - `Bind`: the address is wrong, in use or not permitted; the text names it.
     /// - `Io`: the operating system refuses what every server needs.
     pub fn bind(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Server> {
+        self.build()?.bind(address)
+    }
+
+    /// Checks the routes and makes a server that does not listen yet; see [`Server::bind`] and its
+    /// kin.
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Errors
+    /// - `Config`: a route is wrong or can never match; the text names it.
+    /// - `Io`: the operating system refuses what every server needs.
+    pub fn build(self) -> Result<Server> {
         let mut router = Router::default();
         for (pattern, handler) in self.routes {
             router.add(&pattern, handler)?;
@@ -215,7 +228,7 @@ impl Builder {
         };
         let app = Arc::new(app);
         app.surroundings().sighted.set(Arc::downgrade(&app) as Weak<dyn Sight>);
-        Server::new(app).bind(address)
+        Ok(Server::new(app))
     }
 }
 

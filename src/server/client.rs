@@ -56,6 +56,10 @@ pub(crate) fn receive_proxy_header(
         }
     };
     conn.set_peer(client);
+    if app.surroundings().proxies.trusts(client.ip()) {
+        // Another proxy, whose requests will say for whom they are.
+        return Ok(());
+    }
     let arrival = app.stats.count_arrival(client.ip(), || app.shared.clock.now());
     arrival.and_then(|()| place.sit(client.ip())).map_err(|reason| {
         app.note_refusal(reason, client.ip());

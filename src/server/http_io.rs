@@ -9,9 +9,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::conn::ClientCertificate;
 use crate::conn::connection::Connection;
 use crate::conn::record::{Idle, Phase};
 use crate::deadline::Deadline;
@@ -73,7 +74,12 @@ pub(crate) enum NoHead {
     Gone,
     /// The client has to be told.
     Refused(Refusal),
+    /// The client speaks TLS, and this port does not.
+    Tls,
 }
+
+/// The first byte of a client that begins with a TLS handshake (RFC 8446 5.1), and of no request.
+const TLS_HANDSHAKE: u8 = 22;
 
 impl HttpIo {
     pub(crate) fn new(conn: Arc<Connection>, stream: Arc<Stream>) -> Self {
@@ -84,7 +90,7 @@ impl HttpIo {
     ///
     /// # Blocking
     /// Until the head has come or its deadline passes.
-    pub(crate) fn read_head(&self, idle: Idle) -> Result<RequestHead, NoHead> {
+    pub(crate) fn read_head(&self, idle: Idle) -> Result<Box<RequestHead>, NoHead> {
         let mut inbound = self.inbound.lock();
         let found = self.await_whole_head(&mut inbound.buffer, idle)?;
         let head = found.parse(&inbound.buffer).map_err(NoHead::Refused)?;
@@ -110,6 +116,9 @@ impl HttpIo {
             self.await_head(&parser, buffer, idle)?;
         }
         self.conn.record.set_phase(Phase::Busy);
+        if idle == Idle::First && buffer.first() == Some(&TLS_HANDSHAKE) {
+            return Err(NoHead::Tls);
+        }
         loop {
             if let Some(found) = parser.find(buffer, config).map_err(NoHead::Refused)? {
                 return Ok(found);
@@ -280,7 +289,15 @@ impl HttpIo {
 
 impl Source for HttpIo {
     fn peer(&self) -> SocketAddr {
-        self.conn.peer()
+        self.conn.peer().address()
+    }
+
+    fn is_secure(&self) -> bool {
+        self.stream.is_secure()
+    }
+
+    fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.stream.client_certificate()
     }
 
     fn conn_id(&self) -> u64 {
@@ -316,14 +333,20 @@ impl Source for HttpIo {
     }
 }
 
-/// The bytes of the 503 for a connection that gets no thread.
-pub(crate) fn refusal_bytes() -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let how = How { version: Version::Http11, head_only: false, keep_alive: false };
-    // Without further headers there is nothing that could be refused.
-    let encoded = encode(Refusal::unavailable().into_response(), &how, &mut bytes);
-    debug_assert!(encoded.is_ok());
-    bytes
+/// The bytes of the 503 for a connection that gets no thread. They are made once, without a `Date`:
+/// a 503 need have none (RFC 9110 6.6.1), and to refuse has to be cheap.
+pub(crate) fn refusal_bytes() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| {
+        let mut bytes = Vec::new();
+        let how = How { version: Version::Http11, head_only: false, keep_alive: false };
+        // Without further headers there is nothing that could be refused.
+        let encoded = encode(Refusal::unavailable().into_response(), &how, &mut bytes);
+        debug_assert!(encoded.is_ok());
+        let lines = bytes.split_inclusive(|&byte| byte == b'\n');
+        let kept = lines.filter(|line| !line.to_ascii_lowercase().starts_with(b"date:"));
+        kept.flatten().copied().collect()
+    })
 }
 
 #[cfg(test)]
@@ -351,6 +374,14 @@ mod tests {
 
     fn say(client: &Stream, bytes: &[u8]) {
         assert_eq!(client.send(bytes, Blocking::Never).unwrap(), bytes.len());
+    }
+
+    #[test]
+    fn a_refusal_without_a_thread_is_a_503_without_a_date() {
+        let text = str::from_utf8(refusal_bytes()).unwrap();
+        assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("\r\nRetry-After: 1\r\n"));
+        assert!(text.ends_with("\r\n\r\nThe server is full, please try again soon.\n"));
+        assert!(!text.contains("Date"), "{text}");
     }
 
     /// On a host that is short of time the thread of a connection may run long after what it waits

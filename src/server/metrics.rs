@@ -37,10 +37,16 @@ pub struct Metrics {
     pub closes: Vec<CloseFigures>,
     /// Handshakes that were answered with another status than 101, by reason.
     pub refused_handshakes: Vec<(&'static str, u64)>,
-    /// Clients that were answered 503 because there was no place, thread or descriptor for them.
+    /// Clients that were turned away, whatever the reason.
     pub refused_clients: u64,
+    /// Clients that were turned away, by [reason](crate::RefusalReason).
+    pub refused_by_reason: Vec<(&'static str, u64)>,
+    /// Open connections that have not sent a whole request yet.
+    pub silent_connections: usize,
     /// WebSocket clients that stopped reading and were closed with 1013.
     pub slow_clients: u64,
+    /// WebSocket clients that went on sending faster than they may and were closed with 1008.
+    pub fast_clients: u64,
     /// HTTP answers by the first digit of their status, from 1 on.
     pub responses: [u64; 5],
     /// How long requests took, from the end of their head until their handler returned.
@@ -78,8 +84,9 @@ pub struct CloseFigures {
     pub code: u16,
     /// Who or what ended them: `client`, `lost` (the client went without a word), `protocol` (it
     /// broke the protocol), `done` (the handler returned), `application` (the handler closed),
-    /// `handler-failed`, `slow-client`, `slow-handler`, `keepalive`, `policy` (closed with 1008),
-    /// `operator`, `expired`, `stopping`, `unknown`.
+    /// `handler-failed`, `fast-client` (it went on sending faster than it may), `slow-client`,
+    /// `slow-handler`, `keepalive`, `policy` (closed with 1008), `operator`, `expired`, `stopping`,
+    /// `unknown`.
     pub cause: &'static str,
     /// How many.
     pub count: u64,
@@ -107,7 +114,10 @@ impl Metrics {
                 .collect(),
             refused_handshakes: app.counts.refusals(),
             refused_clients: app.shared.refusals.sum(),
+            refused_by_reason: app.shared.refusals.by_reason().collect(),
+            silent_connections: app.stats.silent(),
             slow_clients: app.shared.slow_clients.load(Relaxed),
+            fast_clients: app.shared.fast_clients.load(Relaxed),
             responses: app.counts.answers(),
             http_handlers: app.counts.times(),
             websocket_handlers: app.shared.handler_times.read(),

@@ -9,6 +9,7 @@ mod client;
 mod complaints;
 pub(crate) mod counts;
 pub(crate) mod http_io;
+mod listen;
 pub(crate) mod metrics;
 mod network;
 mod reload;

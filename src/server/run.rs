@@ -24,6 +24,7 @@ use crate::net::listener::Listener;
 use crate::server::accept::accept_loop;
 use crate::server::app::App;
 use crate::server::builder::Builder;
+use crate::server::listen::listen;
 use crate::sync::atomic::Ordering;
 
 /// A server that listens and has its routes; [`run`](Self::run) serves.
@@ -85,21 +86,21 @@ impl Server {
     /// # Errors
     /// `Bind`: the address is wrong, in use or not permitted; the text names it, the source says
     /// why.
-    pub fn bind(mut self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Self> {
-        let wrong = |error| {
-            let text = format!("{address:?} is not an address to listen on");
-            Error::new(ErrorKind::Bind, text).with_source(error)
-        };
+    pub fn bind(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Self> {
+        let listeners = listen(address, self.backlog())?;
+        Ok(self.with_listeners(listeners))
+    }
+
+    /// Adds what one call listens on.
+    pub(super) fn with_listeners(mut self, listeners: Vec<Listener>) -> Self {
         self.last_bound = self.listeners.len();
-        for address in address.to_socket_addrs().map_err(wrong)? {
-            let backlog = self.app.shared.config().listen_backlog();
-            let listener = Listener::bind(address, backlog).map_err(|error| {
-                let text = format!("cannot listen on {address}");
-                Error::new(ErrorKind::Bind, text).with_source(error)
-            })?;
-            self.listeners.push(Arc::new(listener));
-        }
-        Ok(self)
+        self.listeners.extend(listeners.into_iter().map(Arc::new));
+        self
+    }
+
+    /// Connections that the kernel holds for us until they are accepted.
+    pub(super) fn backlog(&self) -> u32 {
+        self.app.shared.config().listen_backlog()
     }
 
     /// Says that connections to what the last call of [`bind`](Self::bind) listens on begin with a
@@ -129,9 +130,10 @@ impl Server {
         self
     }
 
-    /// The addresses it listens on, with their real ports, in the order of binding.
+    /// The addresses it listens on, with their real ports, in the order of binding; Unix sockets
+    /// have none.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().map(|listener| listener.address()).collect()
+        self.listeners.iter().filter_map(|listener| listener.address()).collect()
     }
 
     /// Most connections that are admitted: the configured number or the host's ceiling.
@@ -261,7 +263,8 @@ impl Drop for Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Server({:?})", self.local_addrs())
+        let places = self.listeners.iter().map(ToString::to_string).collect::<Vec<_>>();
+        write!(f, "Server({places:?})")
     }
 }
 

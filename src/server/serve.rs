@@ -9,6 +9,7 @@ use crate::conn::connection::Connection;
 use crate::conn::record::{Idle, Phase};
 use crate::conn::trace::Mark;
 use crate::conn::{RefusalReason, WebSocket};
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::http::encode::How;
 use crate::http::refusal::Refusal;
@@ -65,7 +66,11 @@ pub(crate) fn serve(arrival: Box<Arrival>) -> bool {
     let mut session = Session::begin(arrival);
     let _release = Release(Arc::clone(&session.conn));
     session.arrival.app.keeper.add(Arc::clone(&session.conn));
-    let (mut next, mut idle) = (session.learn_client(), Idle::First);
+    let mut next = session.learn_client();
+    if next == Next::Request {
+        next = session.shake_hands();
+    }
+    let mut idle = Idle::First;
     while next == Next::Request {
         next = session.next_request(idle);
         idle = Idle::Next;
@@ -139,6 +144,24 @@ impl Session {
         }
     }
 
+    /// Agrees with a TLS client on keys, or tells it why there are none.
+    #[inline(never)]
+    fn shake_hands(&self) -> Next {
+        let deadline = Deadline::after(self.conn.config.head_timeout());
+        let Err(failure) = self.arrival.stream.shake_hands(deadline) else { return Next::Request };
+        let (id, peer) = (self.conn.id(), self.conn.peer());
+        if failure.is_plain_http() {
+            let text = "This port speaks TLS: the address begins with https:// or wss://.";
+            return self.refuse_head(Refusal::bad_request(text));
+        }
+        if failure.is_silent() {
+            log::debug!("conn-{id} {peer}: no TLS handshake: {failure}");
+            return Next::Close;
+        }
+        log::info!("conn-{id} {peer}: the TLS handshake failed: {failure}");
+        Next::CloseGently
+    }
+
     /// Receives one request and answers it.
     ///
     /// This is the frame below that of a handler, which may stay for hours: what is needed before
@@ -173,13 +196,18 @@ impl Session {
         self.conn.record.set_phase(Phase::Idle);
         let head = self.io.read_head(idle);
         if idle == Idle::First && !self.arrival.place.end_silence() {
-            self.arrival.app.note_refusal(RefusalReason::Silent, self.conn.peer().ip());
+            self.arrival.app.note_refusal(RefusalReason::Silent, self.conn.peer().address().ip());
             return Err(self.refuse_head(Refusal::unavailable()));
         }
         let head = match head {
             Ok(head) => head,
             Err(NoHead::Gone) => return Err(Next::Close),
             Err(NoHead::Refused(refusal)) => return Err(self.refuse_head(refusal)),
+            Err(NoHead::Tls) => {
+                let (id, peer) = (self.conn.id(), self.conn.peer());
+                log::info!("conn-{id} {peer}: the client speaks TLS, and this port does not");
+                return Err(Next::CloseGently);
+            }
         };
         let how = How {
             version: head.version(),
@@ -190,7 +218,7 @@ impl Session {
     }
 
     #[inline(never)]
-    fn received(&self, head: RequestHead, how: How) -> Box<Received> {
+    fn received(&self, head: Box<RequestHead>, how: How) -> Box<Received> {
         let source = Arc::clone(&self.io) as Arc<dyn Source>;
         let surroundings = self.arrival.app.surroundings();
         // With limits that were changed since the connection began, it ends with this answer.
@@ -274,9 +302,9 @@ impl Session {
             Ok(Ok(Some(identity))) => {
                 let farewell = identity.expires().map(|_| auth.farewell());
                 request.set_identity(identity, farewell);
-                let name = request.identity().and_then(Identity::name);
-                name.map_or(Ok(()), |name| request.count_user(name))
-                    .map_err(|error| self.failure(error))
+                let Some(name) = request.identity().and_then(Identity::name) else { return Ok(()) };
+                self.conn.name_user(name);
+                request.count_user(name).map_err(|error| self.failure(error))
             }
             Ok(Ok(None)) => Ok(()),
             Ok(Err(refusal)) => Err(Outcome::Refused(refusal)),

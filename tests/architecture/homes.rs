@@ -18,13 +18,17 @@ const CRATES: &[(&str, &[&str])] = &[
     ("getrandom", &["bin"]),
     ("hdrhistogram", &["bin::landline::bench"]),
     ("httparse", &["http", "bin::landline::bench"]),
+    ("listenfd", &["bin::landline::activated"]),
     ("log", &[""]),
     ("minijinja", &["http"]),
     ("parking_lot", &["sync"]),
     ("percent_encoding", &["http"]),
-    ("ring", &["route::auth"]),
+    ("rcgen", &["bin::landline::tls"]),
+    // `net::tls` names it as the provider of rustls.
+    ("ring", &["route::auth", "net::tls"]),
     // The load generator has sockets of its own: the library's are not public.
     ("rustix", &["net", "bin::landline::bench", "bin::landline::passwd"]),
+    ("rustls", &["net::tls", "bin::landline::doctor::wire"]),
     // The bounds of generic functions.
     ("serde", &["http", "conn", "route", "testing", "bin"]),
     (
@@ -40,6 +44,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tungstenite", &["ws", "bin::landline::bench::handshake"]),
     // A client of the application's own backend.
     ("ureq", &["route::auth::backend"]),
+    ("x509_parser", &["net::tls"]),
 ];
 
 /// Names of `std::net` that are values, and the bound of what takes an address; the others are

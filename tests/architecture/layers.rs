@@ -18,7 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("deadline", &["error"]),
     ("http", &["error", "config"]),
     ("ws", &["error", "sync", "config", "http"]),
-    ("net", &["error", "config", "deadline"]),
+    ("net", &["error", "sync", "config", "deadline"]),
     ("conn", &["error", "sync", "histogram", "config", "deadline", "ws", "net"]),
     (
         "hub",

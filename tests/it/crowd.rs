@@ -17,7 +17,7 @@ const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const THERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// A client with another address of this machine.
-fn client_from(address: impl Into<IpAddr>, server: SocketAddr) -> Client {
+pub(crate) fn client_from(address: impl Into<IpAddr>, server: SocketAddr) -> Client {
     let address = address.into();
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = socket(family, SocketType::STREAM, None).unwrap();

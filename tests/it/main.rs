@@ -41,9 +41,12 @@ mod deflate;
 mod deflate_groups;
 #[cfg(feature = "cli")]
 mod demo;
+#[cfg(feature = "cli")]
+mod doctor;
 mod drain;
 mod facility;
 mod flood;
+mod fronts;
 mod groups;
 mod handshake;
 #[cfg(feature = "cli")]
@@ -89,3 +92,5 @@ mod stopping;
 mod supervised;
 #[cfg(feature = "testing")]
 mod testing;
+#[cfg(feature = "tls")]
+mod tls;

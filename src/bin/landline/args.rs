@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::bench::BenchArgs;
+use crate::doctor::args::DoctorArgs;
 use crate::exit::Exit;
 use crate::init::DEFAULT_FILE;
 use crate::said::Flags;
@@ -49,6 +50,9 @@ enum Command {
         #[command(flatten)]
         flags: Box<Flags>,
     },
+    /// Look at this host, the settings and the way through a proxy, and say what to do
+    #[command(max_term_width = 100, args_override_self = true)]
+    Doctor(Box<DoctorArgs>),
     /// Read a password, and print the line of the user for --auth-basic-file
     #[command(max_term_width = 100)]
     Passwd {
@@ -71,6 +75,7 @@ pub(crate) enum Asked {
     Init(PathBuf),
     Check(Box<Flags>),
     Config(Box<Flags>, Form),
+    Doctor(Box<DoctorArgs>),
     Service(ServiceArgs),
     Passwd(String),
     Bench(Box<BenchArgs>),
@@ -88,6 +93,7 @@ pub(crate) fn read() -> Result<Asked, Exit> {
         Some(Command::Config { json, flags }) => {
             Asked::Config(flags, if json { Form::Json } else { Form::Table })
         }
+        Some(Command::Doctor(asked)) => Asked::Doctor(asked),
         Some(Command::Service(asked)) => Asked::Service(asked),
         Some(Command::Passwd { user }) => Asked::Passwd(user),
         Some(Command::Bench(bench)) => Asked::Bench(bench),
@@ -113,6 +119,7 @@ Examples:
   landline check --config landline.toml     reads everything as a start would, and says what is wrong
   landline config                           the values in force, and where each comes from
   LANDLINE_PORT=9000 landline serve         settings from the environment
+  landline doctor                           how many connections this host holds, and more
   landline passwd anna >> users.txt         a user for --auth-basic-file users.txt
   landline service install --dry-run        what would make it a service of this host
   landline bench echo ws://127.0.0.1:8000/echo    how much a running server does, see

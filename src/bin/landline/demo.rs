@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::chat;
+use crate::doctor::served;
 use crate::pages::{Pages, guarded};
 
 /// Adds the demo to a server.
@@ -22,7 +23,7 @@ pub(crate) fn routes(builder: Builder, pages: Pages) -> Builder {
         .route("/index2/", get(|request: &Request| page(request, "echo.html", json!({}))))
         .route("/echo_once", require_websocket(echo_once))
         .route("/echo", get(accept_websocket(echo)));
-    builder = chat::routes(builder);
+    builder = served::route(chat::routes(builder));
     builder = pages.files.serve(builder);
     // Behind every other route below /ws/. Clients listen here; publishing is for the server.
     builder.route("/ws/<facility>/", facility())

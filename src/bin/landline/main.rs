@@ -1,5 +1,6 @@
 //! `landline`: the library's server with a demo, ready to start.
 
+mod activated;
 mod admin;
 mod args;
 mod banner;
@@ -7,6 +8,7 @@ mod bench;
 mod chat;
 mod check;
 mod demo;
+mod doctor;
 mod doors;
 mod exit;
 mod init;
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Ok(Asked::Init(path)) => init::init(&path),
         Ok(Asked::Check(flags)) => return check::check(&flags).into(),
         Ok(Asked::Config(flags, form)) => show::show(&flags, form),
+        Ok(Asked::Doctor(asked)) => return doctor::run(&asked),
         Ok(Asked::Service(asked)) => return service::run(asked),
         Ok(Asked::Passwd(user)) => passwd::passwd(&user),
         Ok(Asked::Bench(asked)) => return bench::run(*asked),

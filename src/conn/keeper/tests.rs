@@ -4,6 +4,7 @@ use super::*;
 use crate::config::Config;
 use crate::conn::hold::tests::{Peer, answer, answers, open, open_among, open_compressed, shared};
 use crate::conn::waiting::Until;
+use crate::net::stream::{Blocking, Received};
 
 fn work(shared: &Arc<Shared>) -> (Work, Arc<Mail>) {
     let mail = Arc::new(Mail::new());

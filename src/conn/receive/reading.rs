@@ -120,7 +120,7 @@ impl Receive {
     ) -> io::Result<Received> {
         let mut buffer = [const { MaybeUninit::uninit() }; TINY_READ];
         let (received, bytes) = stream.recv_uninit(&mut buffer, blocking)?;
-        self.is_past_tiny = bytes.len() == TINY_READ;
+        self.is_past_tiny = bytes.len() == TINY_READ || stream.has_part();
         self.take_in(conn, bytes);
         Ok(received)
     }
@@ -136,7 +136,7 @@ impl Receive {
     ) -> io::Result<Received> {
         let mut buffer = [const { MaybeUninit::uninit() }; SMALL_READ];
         let (received, bytes) = stream.recv_uninit(&mut buffer, blocking)?;
-        if bytes.len() == SMALL_READ {
+        if bytes.len() == SMALL_READ || stream.has_part() {
             self.large = Some(conn.shared.buffers.take());
         }
         self.take_in(conn, bytes);
@@ -164,7 +164,7 @@ impl Receive {
         let mut buffer = self.large.take().unwrap_or_else(|| conn.shared.buffers.take());
         buffer.clear();
         let received = stream.recv_into(&mut buffer, blocking)?;
-        let is_full = buffer.len() == buffer.capacity();
+        let is_full = buffer.len() == buffer.capacity() || stream.has_part();
         self.digest(conn, &mut buffer);
         if !self.is_deaf && (is_full || self.decoder.due() > 0) {
             self.large = Some(buffer);

@@ -200,10 +200,20 @@ fn ends(page: &mut Page, metrics: &Metrics) {
     for (reason, count) in &metrics.refused_handshakes {
         page.sample(name, &[("reason", reason)], count);
     }
+    let name = "landline_clients_refused_total";
+    page.head(name, Kind::Counter, "Clients turned away by a limit, or for what their proxy said.");
+    for (reason, count) in &metrics.refused_by_reason {
+        page.sample(name, &[("reason", reason)], count);
+    }
+    page.gauge(
+        "landline_silent_connections",
+        "Open connections that have not sent a whole request yet.",
+        metrics.silent_connections,
+    );
     page.counter(
-        "landline_clients_refused_total",
-        "Clients answered 503 for want of a place, a thread or a descriptor.",
-        metrics.refused_clients,
+        "landline_clients_fast_total",
+        "WebSocket clients that went on sending faster than they may and were closed with 1008.",
+        metrics.fast_clients,
     );
     page.counter(
         "landline_clients_slow_total",

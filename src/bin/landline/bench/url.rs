@@ -24,8 +24,9 @@ pub(crate) struct Url {
     /// As it was written.
     pub(crate) text: String,
     /// Without brackets.
-    host: String,
+    pub(crate) host: String,
     port: u16,
+    pub(crate) is_tls: bool,
     /// Host and port as they stand in a request.
     pub(crate) authority: String,
     /// Path and query.
@@ -61,6 +62,17 @@ pub(crate) fn http_url(text: &str) -> Result<Url, String> {
     url(text, Scheme::Http)
 }
 
+/// Reads a URL of a WebSocket or of plain HTTP, with TLS or without.
+pub(crate) fn any_url(text: &str) -> Result<Url, String> {
+    let (name, rest) = text.split_once("://").unwrap_or_default();
+    let is = |schemes: [&str; 2]| schemes.iter().any(|scheme| name.eq_ignore_ascii_case(scheme));
+    if is(["ws", "http"]) || is(["wss", "https"]) {
+        let url = parts(text, rest, is(["wss", "https"]));
+        return url.and_then(|url| url.ok_or_else(|| "there is no host in it".into()));
+    }
+    Err("give a URL such as wss://live.example.com/".into())
+}
+
 fn url(text: &str, scheme: Scheme) -> Result<Url, String> {
     let wanted = format!("give a URL such as {}://127.0.0.1:8000/echo", scheme.name());
     let (name, rest) = text.split_once("://").ok_or(&wanted)?;
@@ -70,23 +82,30 @@ fn url(text: &str, scheme: Scheme) -> Result<Url, String> {
     if !name.eq_ignore_ascii_case(scheme.name()) {
         return Err(wanted);
     }
+    parts(text, rest, false)?.ok_or(wanted)
+}
+
+/// Takes apart what stands behind the scheme; `None` if there is no host.
+fn parts(text: &str, rest: &str, is_tls: bool) -> Result<Option<Url>, String> {
     if rest.contains('#') || !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("a URL has no spaces, no # and only ASCII; write others as %20".into());
     }
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    let (host, port) = host_and_port(authority).ok_or(&wanted)?;
-    Ok(Url { text: text.to_owned(), host, port, authority: authority.to_owned(), path })
+    let port = if is_tls { "443" } else { "80" };
+    let Some((host, port)) = host_and_port(authority, port) else { return Ok(None) };
+    let (text, authority) = (text.to_owned(), authority.to_owned());
+    Ok(Some(Url { text, host, port, is_tls, authority, path }))
 }
 
-fn host_and_port(authority: &str) -> Option<(String, u16)> {
+fn host_and_port(authority: &str, usual: &'static str) -> Option<(String, u16)> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, rest) = rest.split_once(']')?;
-            let port = if rest.is_empty() { "80" } else { rest.strip_prefix(':')? };
+            let port = if rest.is_empty() { usual } else { rest.strip_prefix(':')? };
             (host, port)
         }
-        None => authority.rsplit_once(':').unwrap_or((authority, "80")),
+        None => authority.rsplit_once(':').unwrap_or((authority, usual)),
     };
     let is_host = !host.is_empty() && !host.contains('@');
     let port = port.parse().ok().filter(|port| *port > 0)?;
@@ -110,6 +129,22 @@ mod tests {
             assert_eq!((url.host.as_str(), url.port, url.path.as_str()), (host, port, path));
         }
         assert_eq!(http_url("http://a:1/").unwrap().authority, "a:1");
+    }
+
+    #[test]
+    fn any_url_has_the_port_of_its_scheme() {
+        for (text, port, is_tls) in [
+            ("wss://a.example/doctor/", 443, true),
+            ("HTTPS://a.example:8443", 8443, true),
+            ("ws://[::1]/", 80, false),
+            ("http://a", 80, false),
+        ] {
+            let url = any_url(text).unwrap();
+            assert_eq!((url.port, url.is_tls), (port, is_tls), "{text}");
+        }
+        for wrong in ["", "a", "ftp://a", "wss://", "wss://u@a", "wss://a b"] {
+            assert!(any_url(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -5,4 +5,5 @@ mod client;
 mod duplex;
 mod files;
 mod handshakes;
+mod proxied;
 mod unix;

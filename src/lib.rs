@@ -33,7 +33,8 @@
 //! ```
 //!
 //! # In reading order
-//! - [`Server`] and [`Builder`]: routes and settings in, a running server out; [`Handle`] stops it.
+//! - [`Server`] and [`Builder`]: routes and settings in, a running server out; [`Handle`] stops it, and
+//!   changes its settings while it runs.
 //! - [`accept_websocket`], [`require_websocket`], [`get`], [`post`]: what stands behind a route.
 //! - [`Request`] and [`Response`]: HTTP as a handler sees it; [`Templates`] for pages.
 //! - [`PublishApi`]: what other programs send to the hub by HTTP.

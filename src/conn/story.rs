@@ -100,6 +100,7 @@ fn cause(end: Option<&End>, by_operator: bool) -> &'static str {
         (Side::Server, _, words::HANDLER_FAILED) => "handler-failed",
         (Side::Server, _, words::STOPPING | words::STOPPED) => "stopping",
         (Side::Server, close_code::GOING_AWAY, _) => "stopping",
+        (Side::Server, close_code::TOKEN_EXPIRED, _) => "expired",
         (Side::Server, close_code::POLICY, _) => "policy",
         (Side::Server, close_code::NORMAL, "") => "done",
         (Side::Server, _, _) => "application",

@@ -65,7 +65,7 @@ impl Found {
     ///
     /// # Errors
     /// What can only be said of a whole head: most are 400. Every refusal closes.
-    pub(crate) fn parse(self, buffer: &[u8]) -> Result<RequestHead, Refusal> {
+    pub(crate) fn parse(self, buffer: &[u8]) -> Result<Box<RequestHead>, Refusal> {
         read_head(&buffer[self.start..self.end], self.lines)
     }
 }
@@ -97,7 +97,7 @@ impl HeadParser {
         config: &Config,
     ) -> Result<Option<(RequestHead, usize)>, Refusal> {
         let Some(found) = self.find(buffer, config)? else { return Ok(None) };
-        Ok(Some((found.parse(buffer)?, found.end)))
+        Ok(Some((*found.parse(buffer)?, found.end)))
     }
 
     /// True if at least one byte of a head is there; the forgiven empty lines before it do not
@@ -178,7 +178,7 @@ fn check_version(line: &[u8]) -> Result<(), Refusal> {
 }
 
 /// Parses a whole head with this many header lines.
-fn read_head(text: &[u8], lines: usize) -> Result<RequestHead, Refusal> {
+fn read_head(text: &[u8], lines: usize) -> Result<Box<RequestHead>, Refusal> {
     let (method, target, version, headers) = take_apart(text, lines)?;
     check_head(method, target, version, headers)
 }
@@ -232,7 +232,7 @@ fn check_head(
     target: &str,
     version: Version,
     headers: Headers,
-) -> Result<RequestHead, Refusal> {
+) -> Result<Box<RequestHead>, Refusal> {
     let method = match method {
         // What nearly all are; the general way takes its time.
         "GET" => Method::Get,
@@ -243,7 +243,9 @@ fn check_head(
     let framing = Framing::of(version, &headers)?;
     let expects_continue = check_expectation(version, &headers)? && framing != Framing::None;
     let authority = authority.map(Box::from);
-    Ok(RequestHead { method, version, framing, expects_continue, target, authority, headers })
+    let head =
+        RequestHead { method, version, framing, expects_continue, target, authority, headers };
+    Ok(Box::new(head))
 }
 
 /// The `Host` line must be there and valid, also if an absolute target names another host

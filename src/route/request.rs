@@ -59,7 +59,7 @@ pub(crate) trait Source: Send + Sync {
 /// # Source
 /// Django's `HttpRequest` with dwebsocket's `websocket` and `is_websocket`.
 pub struct Request {
-    head: RequestHead,
+    head: Box<RequestHead>,
     params: Params,
     source: Arc<dyn Source>,
     // Boxed: a WebSocket keeps its request and has neither.
@@ -94,7 +94,7 @@ pub(crate) struct Surroundings {
 
 impl Request {
     pub(crate) fn new(
-        head: RequestHead,
+        head: Box<RequestHead>,
         source: Arc<dyn Source>,
         surroundings: Arc<Surroundings>,
     ) -> Self {

@@ -90,7 +90,7 @@ impl HttpIo {
     ///
     /// # Blocking
     /// Until the head has come or its deadline passes.
-    pub(crate) fn read_head(&self, idle: Idle) -> Result<RequestHead, NoHead> {
+    pub(crate) fn read_head(&self, idle: Idle) -> Result<Box<RequestHead>, NoHead> {
         let mut inbound = self.inbound.lock();
         let found = self.await_whole_head(&mut inbound.buffer, idle)?;
         let head = found.parse(&inbound.buffer).map_err(NoHead::Refused)?;

@@ -221,7 +221,7 @@ impl Session {
     }
 
     #[inline(never)]
-    fn received(&self, head: RequestHead, how: How) -> Box<Received> {
+    fn received(&self, head: Box<RequestHead>, how: How) -> Box<Received> {
         let source = Arc::clone(&self.io) as Arc<dyn Source>;
         let surroundings = self.arrival.app.surroundings();
         // With limits that were changed since the connection began, it ends with this answer.
@@ -305,9 +305,9 @@ impl Session {
             Ok(Ok(Some(identity))) => {
                 let farewell = identity.expires().map(|_| auth.farewell());
                 request.set_identity(identity, farewell);
-                let name = request.identity().and_then(Identity::name);
-                name.map_or(Ok(()), |name| request.count_user(name))
-                    .map_err(|error| self.failure(error))
+                let Some(name) = request.identity().and_then(Identity::name) else { return Ok(()) };
+                self.conn.name_user(name);
+                request.count_user(name).map_err(|error| self.failure(error))
             }
             Ok(Ok(None)) => Ok(()),
             Ok(Err(refusal)) => Err(Outcome::Refused(refusal)),

@@ -55,6 +55,9 @@ fn a_waiting_handler_and_a_busy_one_lose_their_client() {
     assert_eq!(busy.expect_text(), "busy");
     waiting.expect_echo("in time");
     assert_eq!(expect_expired(&mut waiting, since, 400), expired());
+    eventually("it is remembered", || !server.handle.closed_connections().is_empty());
+    let story = server.handle.closed_connections().remove(0);
+    assert_eq!((story.cause, story.info.user.as_deref()), ("expired", Some("anna")));
     let (code, reason) = busy.expect_close();
     assert_eq!((code, reason), expired());
     busy.send_close(4401, "");

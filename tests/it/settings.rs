@@ -104,6 +104,9 @@ fn what_stands_in_the_file_counts() {
     assert_eq!(client.expect_close().0, 1009);
     let head = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
     assert_eq!(program.connect().ask(head).status, 200);
+    // The flag that names the file goes before the variable.
+    let settings = in_force(&["--config", &path], &[("LANDLINE_CONFIG", "/nowhere.toml")]);
+    assert_eq!(settings["ws_max_size"]["value"], 3);
 }
 
 #[test]

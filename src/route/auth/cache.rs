@@ -193,3 +193,7 @@ impl<V: Clone> Generations<V> {
 #[cfg(test)]
 #[path = "cache/tests.rs"]
 mod tests;
+
+#[cfg(all(test, shuttle))]
+#[path = "cache/shuttle_tests.rs"]
+mod shuttle_tests;

@@ -1,5 +1,7 @@
 //! Settings files, right and wrong.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn read(text: &str) -> Layer {
@@ -85,5 +87,16 @@ fn numbers_that_are_none_are_refused() {
     }
     for value in ["99999999999999999999999999999999999999999999", "-1", "1.0", "true"] {
         wrong(&format!("ws_max_size = {value}"));
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_too_odd(text in "(port|host|timeout_send|a|\\[|\\]|=|\"|'|\\.|#|\\{|\\}|-|1|é|\\PC|[ \n\r\t])*") {
+        let lines = 1 + text.matches('\n').count();
+        if let Err(findings) = parse(&text, Path::new("")) {
+            prop_assert!(!findings.is_empty());
+            prop_assert!(findings.iter().all(|finding| (1..=lines).contains(&finding.line)));
+        }
     }
 }

@@ -18,6 +18,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("getrandom", &["bin"]),
     ("hdrhistogram", &["bin::landline::bench"]),
     ("httparse", &["http", "bin::landline::bench"]),
+    ("listenfd", &["bin::landline::activated"]),
     ("log", &[""]),
     ("minijinja", &["http"]),
     ("parking_lot", &["sync"]),

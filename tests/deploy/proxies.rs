@@ -2,9 +2,11 @@
 
 use std::process::Command;
 
+use rustix::process::Signal;
+
 use crate::client::HOME;
 use crate::document::{block, replace};
-use crate::harness::Client;
+use crate::harness::{Client, eventually};
 use crate::program::run;
 use crate::site::{NAME, Site, free_port};
 
@@ -160,6 +162,26 @@ fn haproxy_passes_everything() {
 #[test]
 fn haproxy_leaves_silence_alone() {
     leaves_silence_alone(Proxy::Ha);
+}
+
+/// The check of the document, only more often: whoever is there is served on, and nobody new is sent.
+#[test]
+fn haproxy_takes_a_draining_server_out() {
+    let mut site = Site::new(&["--drain-delay", "600"]);
+    let (port, file) = (free_port(), |file: &str| command("haproxy", &["-db", "-f", file]));
+    let text = replace(&haproxy(&site, port), "inter 2s", "inter 50ms");
+    site.start(port, &text, file);
+    let status = || {
+        let mut visitor = site.visit();
+        visitor.ask("/echo?message=hello");
+        visitor.until("\r\n\r\n").split(' ').nth(1).map(str::to_owned)
+    };
+    assert_eq!(status().as_deref(), Some("200"));
+    let mut there = site.visit();
+    there.open("/echo");
+    site.server.signal(Signal::TERM);
+    eventually("the proxy has noticed", || status().as_deref() == Some("503"));
+    there.expect_echo("still there");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -55,7 +56,13 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn spawn(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::null());
+        Self::spawn_with_input(command)
+    }
+
+    /// Starts a program that has something to take over as its standard input.
+    fn spawn_with_input(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let stdout = Heard::from(child.stdout.take().expect("a pipe"));
         let stderr = Heard::from(child.stderr.take().expect("a pipe"));
@@ -69,7 +76,17 @@ impl Program {
 
     /// Starts a server and waits until it has said where it listens.
     pub(crate) fn listening(command: Command) -> Self {
-        let mut program = Self::spawn(command);
+        Self::spawn(command).when_it_listens()
+    }
+
+    /// Starts a server that is handed a socket as its standard input.
+    pub(crate) fn listening_on(mut command: Command, socket: OwnedFd) -> Self {
+        command.stdin(socket);
+        Self::spawn_with_input(command).when_it_listens()
+    }
+
+    fn when_it_listens(self) -> Self {
+        let mut program = self;
         eventually("the server says that it listens", || {
             let ready = program.stdout.text().contains("Ctrl+C");
             let ended = program.child.try_wait().expect("our child").is_some();

@@ -1,13 +1,15 @@
 //! What a service manager hears of the server, and what it installs it with.
 
 use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
 use crate::harness::{Client, PATIENCE};
-use crate::program::{Directory, Program, landline, run};
+use crate::program::{Directory, Program, binary, landline, run};
 
 /// A service manager that only listens.
 struct Manager {
@@ -166,4 +168,64 @@ fn the_unit_passes_systemd_and_is_hardened() {
     let (is_below, said) =
         analyze(&["security", "--offline=true", "--threshold=15", unit.to_str().unwrap()]);
     assert!(is_below, "{said}");
+}
+
+/// The binary with these sockets as a service manager hands them over: the first from descriptor 3 on.
+fn activated(socket: impl Into<OwnedFd>, args: &str) -> Program {
+    let mut command = binary("sh");
+    // Whoever is told about sockets is named by the number of its process, which `exec` keeps.
+    let line = format!(
+        "exec 3<&0 </dev/null; exec env LISTEN_PID=$$ LISTEN_FDS=1 '{}' serve {args}",
+        env!("CARGO_BIN_EXE_landline")
+    );
+    command.args(["-c", &line]);
+    Program::listening_on(command, socket.into())
+}
+
+#[test]
+fn a_socket_of_the_manager_takes_the_place_of_host_and_port() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // As the manager does, who keeps it while the server comes and goes.
+    let kept = listener.try_clone().unwrap();
+    for turn in 0..2 {
+        let waiting = TcpStream::connect(address).unwrap();
+        let program = activated(listener.try_clone().unwrap(), "--port 1 --host 192.0.2.1");
+        assert_eq!(program.addresses, [address]);
+        drop(waiting);
+        let mut client = program.websocket("/echo");
+        client.expect_echo("hello");
+        program.signal(Signal::TERM);
+        assert_eq!(client.answer_close().0, 1001);
+        let ended = program.end();
+        assert_eq!(ended.code, Some(0), "{turn}: {}", ended.stderr);
+    }
+    assert!(TcpStream::connect(address).is_ok(), "nobody is refused in between");
+    drop(kept);
+}
+
+#[test]
+fn a_door_that_is_shut_stays_shut_on_a_socket_of_the_manager() {
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let line = format!(
+        "exec 3<&0 </dev/null; exec env LISTEN_PID=$$ LISTEN_FDS=1 '{}' serve --origin any",
+        env!("CARGO_BIN_EXE_landline")
+    );
+    let mut command = binary("sh");
+    command.args(["-c", &line]).stdin(OwnedFd::from(listener)).stderr(Stdio::piped());
+    let ended = command.output().expect("a shell");
+    assert_eq!(ended.status.code(), Some(1), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+#[test]
+fn what_is_handed_over_and_does_not_listen_is_refused() {
+    let mut command = binary("sh");
+    let line = format!(
+        "exec 3</dev/null; exec env LISTEN_PID=$$ LISTEN_FDS=1 '{}' serve",
+        env!("CARGO_BIN_EXE_landline")
+    );
+    let ended = command.args(["-c", &line]).output().expect("a shell");
+    assert_eq!(ended.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(said.contains("socket 1 of those that were handed over"), "{said}");
 }

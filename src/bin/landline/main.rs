@@ -1,5 +1,6 @@
 //! `landline`: the library's server with a demo, ready to start.
 
+mod activated;
 mod admin;
 mod args;
 mod banner;

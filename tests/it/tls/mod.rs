@@ -5,4 +5,6 @@ mod client;
 mod duplex;
 mod files;
 mod handshakes;
+#[cfg(feature = "cli")]
+mod program;
 mod unix;

@@ -8,7 +8,7 @@ use landline::{
     facility, get, require_websocket,
 };
 
-use crate::harness::{Client, Reply, Running, echo};
+use crate::harness::{Client, PATIENCE, Reply, Running, echo};
 
 /// Knows `X-User`; `-` is nobody.
 fn by_name(request: &Request) -> Result<Verdict> {
@@ -286,4 +286,27 @@ fn a_header_counts_if_the_proxy_sends_it() {
         assert_eq!(handshake(&others, "/ws", forged).1.status, 403, "{forged}");
     }
     assert!(TrustedHeader::new("X Y", Networks::none()).is_err());
+}
+
+#[test]
+fn a_proxy_behind_a_unix_socket_is_named_by_its_word() {
+    use std::io::{Read, Write};
+    for (proxies, status) in [("unix", "200"), ("127.0.0.1", "403"), ("0.0.0.0/0", "403")] {
+        let path = format!("landline-header-{}-{}", std::process::id(), proxies.len());
+        let path = std::env::temp_dir().join(path);
+        let header = TrustedHeader::new("X-Remote-User", proxies.parse().unwrap()).unwrap();
+        let server = routes().authenticate(header).bind_unix(&path, 0o600).unwrap();
+        let handle = server.handle();
+        let thread = std::thread::spawn(move || server.run());
+        let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Remote-User: anna\r\n\r\n";
+        stream.write_all(head).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer[9..], status.as_bytes(), "{proxies}");
+        handle.stop_now();
+        thread.join().unwrap().unwrap();
+        let _ = std::fs::remove_file(path);
+    }
 }

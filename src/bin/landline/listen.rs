@@ -15,18 +15,23 @@ pub(crate) fn listen(
     settings: Settings,
     tls: Option<&Tls>,
 ) -> Result<Server, Failure> {
-    if let Some(names) = &settings.allowed_hosts {
-        builder = builder.allowed_hosts(names.clone());
+    if let Some(names) = settings.allowed_hosts.clone() {
+        builder = builder.allowed_hosts(names);
     }
     let builder = builder.config(settings.config.clone()).origins(settings.origins.clone());
-    let (builder, proxies) = (settings.proxies.set_up(builder), &settings.proxies);
+    let builder = settings.proxies.set_up(builder);
     let handed = activated::take()?;
-    if !handed.is_empty() {
-        let server = take_over(builder.build()?, handed, &settings, tls)?;
-        settings.doors.check_bound(&server.local_addrs())?;
-        return Ok(server);
-    }
-    let mut server = builder.build()?;
+    let server = match handed.is_empty() {
+        true => bind(builder.build()?, &settings, tls)?,
+        false => take_over(builder.build()?, handed, &settings, tls)?,
+    };
+    settings.doors.check_bound(&server.local_addrs())?;
+    Ok(server)
+}
+
+/// Binds what the settings name.
+fn bind(mut server: Server, settings: &Settings, tls: Option<&Tls>) -> Result<Server, Failure> {
+    let proxies = &settings.proxies;
     for host in &settings.hosts {
         let address = host.with_port(settings.port);
         let bound = match tls {
@@ -44,7 +49,6 @@ pub(crate) fn listen(
     for host in settings.hosts.iter().filter(|host| host.is_public()) {
         log::info!("other machines can reach {host}; the demo echoes and chats for all of them");
     }
-    settings.doors.check_bound(&server.local_addrs())?;
     Ok(server)
 }
 

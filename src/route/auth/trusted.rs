@@ -1,5 +1,7 @@
 //! `TrustedHeader`, the word of a proxy that has its users log in itself.
 
+use std::net::SocketAddr;
+
 use super::verdict::{Authenticator, Denial, Verdict};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Networks;
@@ -12,8 +14,8 @@ const NAME_BYTES: usize = 256;
 
 /// Takes the user's name from a header that a trusted proxy sets, such as `X-Remote-User`.
 ///
-/// The header counts only if the other end of the connection itself is one of the proxies; anybody
-/// else who sends it is refused with 403, and so is a proxy that sends two. The proxy has to remove
+/// The header counts only if the other end of the connection itself is one of the proxies (`unix` for
+/// those that come through a Unix socket, see [`Networks`]); anybody else who sends it is refused with 403, and so is a proxy that sends two. The proxy has to remove
 /// the header from what its clients send, as nginx' `proxy_set_header` does. Among several
 /// authenticators of an [`Auth`](crate::Auth) it belongs first, so that a forged header is refused
 /// whatever else the request brings.
@@ -58,6 +60,12 @@ impl TrustedHeader {
         Ok(self)
     }
 
+    fn is_proxy(&self, peer: SocketAddr) -> bool {
+        // What a client of a Unix socket has for an address, and nobody else.
+        let is_unix = peer.ip().is_unspecified() && peer.port() == 0;
+        if is_unix { self.proxies.contains_unix() } else { self.proxies.contains(peer.ip()) }
+    }
+
     fn names(&self) -> impl Iterator<Item = &str> {
         [Some(&self.user), self.groups.as_ref()].into_iter().flatten().map(String::as_str)
     }
@@ -77,7 +85,7 @@ impl Authenticator for TrustedHeader {
         if self.names().all(|name| headers.count(name) == 0) {
             return Ok(Verdict::NotMine);
         }
-        if !self.proxies.contains(request.peer().ip()) {
+        if !self.is_proxy(request.peer()) {
             let text = format!("The header {} is for this server's proxy to set.", self.user);
             return Ok(Verdict::Refused(Denial::forbidden(text)));
         }

@@ -127,6 +127,15 @@ impl Listener {
         }
     }
 
+    /// Where it is reached, as it stands in a browser's line.
+    pub(crate) fn url(&self) -> String {
+        match &self.place {
+            Place::Unix(_) => format!("unix:{self}"),
+            Place::Address(address) if self.tls.is_some() => format!("https://{address}/"),
+            Place::Address(address) => format!("http://{address}/"),
+        }
+    }
+
     /// True if only programs of this host can connect, and browsers among them.
     pub(crate) fn is_loopback(&self) -> bool {
         self.address().is_some_and(|address| address.ip().is_loopback())

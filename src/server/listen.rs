@@ -40,6 +40,12 @@ fn inherit(socket: OwnedFd) -> Result<Listener> {
 }
 
 impl Server {
+    /// Where it is reached, in the order of binding: `http://127.0.0.1:8000/`,
+    /// `https://[::]:8443/`, `unix:/run/landline.sock`.
+    pub fn local_urls(&self) -> Vec<String> {
+        self.listeners.iter().map(|listener| listener.url()).collect()
+    }
+
     /// Listens on one more address with TLS. Servers may have listeners with and without it at the
     /// same time; a client that speaks plain HTTP here is answered 400.
     ///

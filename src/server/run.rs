@@ -48,7 +48,7 @@ use crate::sync::atomic::Ordering;
 /// ```
 pub struct Server {
     app: Arc<App>,
-    listeners: Vec<Arc<Listener>>,
+    pub(super) listeners: Vec<Arc<Listener>>,
     /// Where those of the last call begin.
     last_bound: usize,
     orders: Receiver<Order>,

@@ -12,6 +12,7 @@ use crate::init::DEFAULT_FILE;
 use crate::said::Flags;
 use crate::service::args::ServiceArgs;
 use crate::show::Form;
+use crate::tls::init::TlsArgs;
 
 /// A synchronous WebSocket and HTTP server. Without a command it serves its demo.
 #[derive(Debug, Parser)]
@@ -60,6 +61,9 @@ enum Command {
         #[arg(value_name = "USER")]
         user: String,
     },
+    /// Certificates for an intranet, where no public authority helps
+    #[command(max_term_width = 100)]
+    Tls(TlsArgs),
     /// Install the server as a service of this host, under systemd
     #[command(max_term_width = 100)]
     Service(ServiceArgs),
@@ -76,6 +80,7 @@ pub(crate) enum Asked {
     Check(Box<Flags>),
     Config(Box<Flags>, Form),
     Doctor(Box<DoctorArgs>),
+    Tls(TlsArgs),
     Service(ServiceArgs),
     Passwd(String),
     Bench(Box<BenchArgs>),
@@ -94,6 +99,7 @@ pub(crate) fn read() -> Result<Asked, Exit> {
             Asked::Config(flags, if json { Form::Json } else { Form::Table })
         }
         Some(Command::Doctor(asked)) => Asked::Doctor(asked),
+        Some(Command::Tls(asked)) => Asked::Tls(asked),
         Some(Command::Service(asked)) => Asked::Service(asked),
         Some(Command::Passwd { user }) => Asked::Passwd(user),
         Some(Command::Bench(bench)) => Asked::Bench(bench),

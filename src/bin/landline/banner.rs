@@ -22,9 +22,10 @@ fn text(
 ) -> Result<String, std::fmt::Error> {
     let mut text = format!("\nLandline {}\n\n", env!("CARGO_PKG_VERSION"));
     let mut label = "Listening on";
-    for address in server.local_addrs() {
-        let everywhere = if address.ip().is_unspecified() { "  (all interfaces)" } else { "" };
-        writeln!(text, "  {label:<14}http://{address}/{everywhere}")?;
+    for url in server.local_urls() {
+        let is_everywhere = ["//0.0.0.0:", "//[::]:"].iter().any(|host| url.contains(host));
+        let everywhere = if is_everywhere { "  (all interfaces)" } else { "" };
+        writeln!(text, "  {label:<14}{url}{everywhere}")?;
         label = "";
     }
     writeln!(text, "  {:<14}/  /index/  /index2/  /chat/  /echo?message=hello", "Open")?;

@@ -1,8 +1,8 @@
 //! From settings and routes to a server that listens.
 
-use landline::{Builder, Server};
+use landline::{Builder, Server, Tls};
 
-use crate::activated;
+use crate::activated::{self, Handed};
 use crate::exit::Failure;
 use crate::settings::Settings;
 
@@ -10,32 +10,68 @@ use crate::settings::Settings;
 ///
 /// # Errors
 /// An address that cannot be bound; a door that would be open to strangers there.
-pub(crate) fn listen(mut builder: Builder, settings: Settings) -> Result<Server, Failure> {
-    if let Some(names) = settings.allowed_hosts {
+pub(crate) fn listen(
+    mut builder: Builder,
+    settings: Settings,
+    tls: Option<&Tls>,
+) -> Result<Server, Failure> {
+    if let Some(names) = settings.allowed_hosts.clone() {
         builder = builder.allowed_hosts(names);
     }
-    let builder = builder.config(settings.config).origins(settings.origins);
-    let (builder, proxies) = (settings.proxies.set_up(builder), &settings.proxies);
+    let builder = builder.config(settings.config.clone()).origins(settings.origins.clone());
+    let builder = settings.proxies.set_up(builder);
     let handed = activated::take()?;
-    if !handed.is_empty() {
-        let count = handed.len();
-        log::info!("listening on {count} sockets handed over; host and port are not used");
-        let server = handed.into_iter().try_fold(builder.build()?, |server, socket| {
-            Ok::<_, Failure>(proxies.guard(server.bind_listener(socket)?))
-        })?;
-        settings.doors.check_bound(&server.local_addrs())?;
-        return Ok(server);
+    let server = match handed.is_empty() {
+        true => bind(builder.build()?, &settings, tls)?,
+        false => take_over(builder.build()?, handed, &settings, tls)?,
+    };
+    settings.doors.check_bound(&server.local_addrs())?;
+    Ok(server)
+}
+
+/// Binds what the settings name.
+fn bind(mut server: Server, settings: &Settings, tls: Option<&Tls>) -> Result<Server, Failure> {
+    let proxies = &settings.proxies;
+    for host in &settings.hosts {
+        let address = host.with_port(settings.port);
+        let bound = match tls {
+            Some(tls) if settings.ssl_port.is_none() => server.bind_tls(address, tls)?,
+            _ => server.bind(address)?,
+        };
+        server = proxies.guard(bound);
+        if let (Some(tls), Some(port)) = (tls, settings.ssl_port) {
+            server = proxies.guard(server.bind_tls(host.with_port(port), tls)?);
+        }
     }
-    let mut addresses = settings.hosts.iter().map(|host| host.with_port(settings.port));
-    // Proof: settings put the default host into an empty list.
-    let first = addresses.next().expect("settings name a host or take the default");
-    let server = proxies.guard(builder.bind(first)?);
-    let server = addresses.try_fold(server, |server, address| {
-        Ok::<_, Failure>(proxies.guard(server.bind(address)?))
-    })?;
+    if let Some((path, mode)) = &settings.uds {
+        server = server.bind_unix(path, mode.0)?;
+    }
     for host in settings.hosts.iter().filter(|host| host.is_public()) {
         log::info!("other machines can reach {host}; the demo echoes and chats for all of them");
     }
-    settings.doors.check_bound(&server.local_addrs())?;
+    Ok(server)
+}
+
+/// Listens on what was handed over. With TLS a socket of TCP speaks it as one of ours would: all of
+/// them do or, if there is a port for it, that one.
+fn take_over(
+    mut server: Server,
+    handed: Vec<Handed>,
+    settings: &Settings,
+    tls: Option<&Tls>,
+) -> Result<Server, Failure> {
+    let count = handed.len();
+    log::info!("listening on {count} sockets handed over; host, port and uds are not used");
+    for Handed { socket, port } in handed {
+        let is_tls = port.is_some() && settings.ssl_port.is_none_or(|tls| port == Some(tls));
+        let bound = match tls {
+            Some(tls) if is_tls => server.bind_tls_listener(socket, tls)?,
+            _ => server.bind_listener(socket)?,
+        };
+        server = match port {
+            Some(_) => settings.proxies.guard(bound),
+            None => bound,
+        };
+    }
     Ok(server)
 }

@@ -29,6 +29,7 @@ mod service;
 mod settings;
 mod show;
 mod signals;
+mod tls;
 mod values;
 mod watchdog;
 
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Ok(Asked::Config(flags, form)) => show::show(&flags, form),
         Ok(Asked::Doctor(asked)) => return doctor::run(&asked),
         Ok(Asked::Service(asked)) => return service::run(asked),
+        Ok(Asked::Tls(asked)) => tls::init::run(&asked),
         Ok(Asked::Passwd(user)) => passwd::passwd(&user),
         Ok(Asked::Bench(asked)) => return bench::run(*asked),
         Err(exit) => return exit.into(),

@@ -8,6 +8,7 @@ use crate::login::Login;
 use crate::pages::Pages;
 use crate::said::Stated;
 use crate::settings::Settings;
+use crate::tls::settings::Secure;
 
 /// Settings that a server can start with.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub(crate) struct Ready {
     pub(crate) settings: Settings,
     pub(crate) pages: Pages,
     pub(crate) login: Login,
+    pub(crate) secure: Option<Secure>,
 }
 
 impl Ready {
@@ -30,10 +32,13 @@ impl Ready {
         let settings = Settings::new(stated);
         let pages = Pages::load(stated.said.pages.templates.as_deref())
             .map_err(|failure| failure.set_by(stated, "templates"));
-        match (settings, pages, Login::prepare(stated)) {
-            (Ok(settings), Ok(pages), Ok(login)) => Ok(Self { settings, pages, login }),
-            (settings, pages, login) => {
-                let failures = [settings.err(), pages.err(), login.err()].into_iter().flatten();
+        match (settings, pages, Login::prepare(stated), Secure::prepare(stated)) {
+            (Ok(settings), Ok(pages), Ok(login), Ok(secure)) => {
+                Ok(Self { settings, pages, login, secure })
+            }
+            (settings, pages, login, secure) => {
+                let failures = [settings.err(), pages.err(), login.err(), secure.err()];
+                let failures = failures.into_iter().flatten();
                 // Proof: one of them is an error.
                 Err(failures.reduce(Failure::with).expect("something has failed"))
             }

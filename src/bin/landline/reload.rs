@@ -13,6 +13,7 @@ use crate::pages::Files;
 use crate::publish::Publishing;
 use crate::ready::Ready;
 use crate::said::{Flags, Reload, Setting, Stated, all};
+use crate::tls::settings::Secure;
 
 /// What a reload needs to know of the server, and what it changes there.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct Reloader {
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) publishing: Publishing,
     pub(crate) admin: AdminPage,
+    /// What the listeners have, if they speak TLS.
+    pub(crate) secure: Option<Secure>,
     pub(crate) files: Files,
 }
 
@@ -63,7 +66,7 @@ impl Reloader {
 
     /// Changes what can be changed; nothing of it fails.
     fn apply(&self, ready: Ready) {
-        let Ready { settings, pages, login } = ready;
+        let Ready { settings, pages, login, secure } = ready;
         self.handle.reload_config(settings.config);
         self.handle.reload_origins(settings.origins);
         self.handle.reload_allowed_hosts(settings.allowed_hosts);
@@ -74,6 +77,11 @@ impl Reloader {
         self.files.reload(&pages.files);
         self.publishing.reload(&settings.publishing);
         self.admin.reload(&settings.admin);
+        match (&self.secure, &secure) {
+            (Some(running), Some(new)) => running.reload(new),
+            (None, None) => {}
+            _ => log::warn!("a restart is needed to listen with TLS, or without"),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ const SERVING: &str = "serving";
 /// Why it cannot start.
 pub(crate) fn serve(flags: &Flags) -> Result<(), Failure> {
     let stated = Stated::gather(flags)?;
-    let Ready { settings, pages, login } = Ready::prepare(&stated)?;
+    let Ready { settings, pages, login, secure } = Ready::prepare(&stated)?;
     logging::start(settings.log_level, settings.log_format, settings.access_log);
     if let Err(error) = landline::raise_descriptor_limit() {
         log::warn!("{}", error.chain());
@@ -33,7 +33,8 @@ pub(crate) fn serve(flags: &Flags) -> Result<(), Failure> {
     // Before the routes of the demo, whose last one takes whatever is below /ws/.
     let builder = probes(admin.beside(Server::builder()));
     let builder = publishing.routes(demo::routes(builder, pages));
-    let server = listen(login.guard(builder), settings)?;
+    let tls = secure.as_ref().map(|secure| &secure.tls);
+    let server = listen(login.guard(builder), settings, tls)?;
     let page = admin.start(&server, copies, &doors)?;
     let (handle, addresses) = (server.handle(), server.local_addrs());
     let flags = flags.clone();
@@ -44,6 +45,7 @@ pub(crate) fn serve(flags: &Flags) -> Result<(), Failure> {
         addresses,
         publishing: publishing.clone(),
         admin,
+        secure,
         files,
     };
     signals::watch(server.handle(), move || reloader.reload())?;

@@ -4,6 +4,7 @@
 //! declared and said: see `said`.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use landline::{Config, Deflate, Error, Origins};
@@ -15,10 +16,12 @@ use crate::exit::Failure;
 use crate::proxies::Proxies;
 use crate::publish::Publishing;
 use crate::said::{Limits, Said, Stated, WebSocket};
-use crate::values::{Host, LogFormat, LogLevel};
+use crate::values::{FileMode, Host, LogFormat, LogLevel};
 
 pub(crate) const HOST: Host = Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
 pub(crate) const PORT: u16 = 8000;
+/// Owner and group: a proxy is in the group.
+pub(crate) const UDS_MODE: FileMode = FileMode(0o660);
 pub(crate) const LOG_LEVEL: LogLevel = LogLevel::Info;
 pub(crate) const LOG_FORMAT: LogFormat = LogFormat::Text;
 
@@ -28,8 +31,13 @@ const ANY: [&str; 2] = ["any", "*"];
 /// Everything the binary needs to know before it starts.
 #[derive(Debug)]
 pub(crate) struct Settings {
+    /// None where the server listens on a Unix socket alone.
     pub(crate) hosts: Vec<Host>,
     pub(crate) port: u16,
+    /// The port for TLS, if the other one goes on without.
+    pub(crate) ssl_port: Option<u16>,
+    /// A Unix socket, and who may connect.
+    pub(crate) uds: Option<(PathBuf, FileMode)>,
     pub(crate) config: Config,
     pub(crate) origins: Origins,
     /// `None` leaves the library's rule: loopback names on a loopback address, else every name.
@@ -59,8 +67,15 @@ impl Settings {
         let admin = AdminPage::new(&said).map_err(|failure| failure.set_by(stated, "admin_key"))?;
         let doors = Doors::of(&said);
         doors.check_said(&said)?;
-        let hosts = said.listening.host.filter(|hosts| !hosts.is_empty());
-        let hosts = hosts.unwrap_or_else(|| vec![HOST]);
+        let listening = said.listening;
+        let hosts = listening.host.filter(|hosts| !hosts.is_empty());
+        let has_port = listening.port.is_some() || said.tls.ssl_port.is_some();
+        let hosts = match hosts {
+            Some(hosts) => hosts,
+            None if listening.uds.is_some() && !has_port => Vec::new(),
+            None => vec![HOST],
+        };
+        let mode = listening.uds_mode.unwrap_or(UDS_MODE);
         Ok(Self {
             config,
             origins: origins(&said.access.origin.unwrap_or_default()).map_err(blame("origin"))?,
@@ -68,7 +83,9 @@ impl Settings {
             proxies,
             doors,
             hosts,
-            port: said.listening.port.unwrap_or(PORT),
+            port: listening.port.unwrap_or(PORT),
+            ssl_port: said.tls.ssl_port,
+            uds: listening.uds.map(|path| (path, mode)),
             allowed_hosts: said.access.allowed_host.filter(|names| !names.is_empty()),
             admin,
             log_format: said.log.log_format.unwrap_or(LOG_FORMAT),

@@ -162,6 +162,41 @@ pub(crate) fn log_format(text: &str) -> Result<LogFormat, String> {
     found.ok_or_else(|| "possible values: text, json".into())
 }
 
+/// Who may read and write a file, as for chmod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileMode(pub(crate) u32);
+
+impl fmt::Display for FileMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+/// Reads octal digits.
+pub(crate) fn file_mode(text: &str) -> Result<FileMode, String> {
+    let is_octal = text.len() <= 5 && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    let mode = is_octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();
+    let mode = mode.filter(|mode| *mode <= 0o777 && *mode & 0o600 == 0o600);
+    mode.map(FileMode).ok_or_else(|| "octal digits as for chmod, such as 0660 or 0666".into())
+}
+
+/// Whether clients have to show a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClientCertificates {
+    None,
+    Optional,
+    Required,
+}
+
+pub(crate) fn client_certificates(text: &str) -> Result<ClientCertificates, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "none" => Ok(ClientCertificates::None),
+        "optional" => Ok(ClientCertificates::Optional),
+        "required" => Ok(ClientCertificates::Required),
+        _ => Err("possible values: none, optional, required".into()),
+    }
+}
+
 /// Reads the name of a level, in any case.
 pub(crate) fn log_level(text: &str) -> Result<LogLevel, String> {
     let wanted = text.to_ascii_lowercase();

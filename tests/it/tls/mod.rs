@@ -5,4 +5,7 @@ mod client;
 mod duplex;
 mod files;
 mod handshakes;
+#[cfg(feature = "cli")]
+mod program;
+mod proxied;
 mod unix;

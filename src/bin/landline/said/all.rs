@@ -1,7 +1,7 @@
 //! All groups together.
 
 use crate::said::groups::{
-    Access, Admin, Insecure, Limits, Listening, Log, Login, Pages, Proxies, WebSocket,
+    Access, Admin, Insecure, Limits, Listening, Log, Login, Pages, Proxies, Tls, WebSocket,
 };
 use crate::said::layer::Layer;
 use crate::said::setting::Setting;
@@ -31,6 +31,7 @@ macro_rules! groups {
 // In the order of the help.
 groups! {
     listening: Listening;
+    tls: Tls;
     websocket: WebSocket;
     access: Access;
     login: Login;

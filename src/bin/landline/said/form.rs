@@ -7,9 +7,9 @@ use std::time::Duration;
 use landline::{ProxyHeaders, Rate};
 
 use crate::values::{
-    Host, LogFormat, LogLevel, Secret, close_code, host, host_name, level, log_format, log_level,
-    network, path, path_begin, port, proxy_headers, rate, seconds, secret, size, size_or_zero,
-    switch, text,
+    ClientCertificates, FileMode, Host, LogFormat, LogLevel, Secret, client_certificates,
+    close_code, file_mode, host, host_name, level, log_format, log_level, network, path,
+    path_begin, port, proxy_headers, rate, seconds, secret, size, size_or_zero, switch, text,
 };
 
 /// The type of a value in a settings file.
@@ -66,6 +66,9 @@ pub(crate) const PROXY_HEADERS: Form<ProxyHeaders> =
     Form::new("x-forwarded|x-forwarded-with-host|forwarded", Kind::Text, proxy_headers);
 pub(crate) const LEVEL: Form<u8> = Form::new("N", Kind::Whole, level);
 pub(crate) const SECONDS: Form<Duration> = Form::new("SECONDS", Kind::Number, seconds);
+pub(crate) const MODE: Form<FileMode> = Form::new("MODE", Kind::Text, file_mode);
+pub(crate) const CLIENT_AUTH: Form<ClientCertificates> =
+    Form::new("none|optional|required", Kind::Text, client_certificates);
 pub(crate) const DIRECTORY: Form<PathBuf> = Form::new("DIR", Kind::Path, path);
 pub(crate) const FILE: Form<PathBuf> = Form::new("FILE", Kind::Path, path);
 pub(crate) const URL: Form<String> = Form { word: "URL", ..TEXT };

@@ -1,9 +1,11 @@
 //! Where the server listens.
 
-use crate::said::form::{HOST, PORT};
+use std::path::PathBuf;
+
+use crate::said::form::{FILE, HOST, MODE, PORT};
 use crate::said::setting::{Many, One, Preset, declare};
 use crate::settings;
-use crate::values::Host;
+use crate::values::{FileMode, Host};
 
 declare! {
     /// Where the server listens.
@@ -14,4 +16,11 @@ declare! {
 
     /// Port to listen on; 0 picks a free one for each address
     port: One<u16> = PORT, Preset::of(settings::PORT), Restart;
+
+    /// Unix socket to listen on, for a proxy of this host; no port then, unless one is named or
+    /// --host is
+    uds: One<PathBuf> = FILE, Preset::words("none", "/run/landline.sock"), Restart;
+
+    /// Who may connect to the Unix socket, as for chmod
+    uds_mode: One<FileMode> = MODE, Preset::of(settings::UDS_MODE), Restart;
 }

@@ -9,6 +9,7 @@ mod log;
 mod login;
 mod pages;
 mod proxies;
+mod tls;
 mod websocket;
 
 pub(crate) use access::Access;
@@ -20,4 +21,5 @@ pub(crate) use log::Log;
 pub(crate) use login::Login;
 pub(crate) use pages::Pages;
 pub(crate) use proxies::Proxies;
+pub(crate) use tls::Tls;
 pub(crate) use websocket::WebSocket;

@@ -30,7 +30,7 @@ macro_rules! settings {
         ///     .with_ping_interval(Some(Duration::from_secs(10)));
         /// assert_eq!(config.message_bytes(), 65_536);
         /// ```
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, PartialEq)]
         pub struct Config {
             $( $name: $type, )*
         }

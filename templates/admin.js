@@ -444,4 +444,5 @@ async function run() {
 }
 
 addEventListener("resize", () => plots.forEach(plot => plot.draw(samples)));
-run();
+// Asked first, so that a page that needs the key is no error.
+ask("session").then(({ inside }) => { if (!inside) close(""); }, () => {}).finally(run);

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::conn::connection::Connection;
 use crate::conn::keeper::guarded;
 use crate::conn::socket::WebSocket;
+use crate::conn::trace::Mark;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering::Relaxed;
@@ -100,7 +101,10 @@ impl Expiries {
         for (id, farewell) in self.take_due(now) {
             let Some(conn) = conn_of(id) else { continue };
             log::info!("conn-{id}: closed with {}, its time is over", farewell.code());
-            guarded(|| conn.close(CloseFrame::clone(&farewell)));
+            guarded(|| {
+                conn.note(Mark::Expired, 0);
+                conn.close(CloseFrame::clone(&farewell));
+            });
         }
     }
 

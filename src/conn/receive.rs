@@ -133,21 +133,21 @@ impl Receive {
             conn.end_hold();
             return None;
         };
-        let now = conn.shared.clock.coarse();
-        if now >= self.timed_from {
-            self.time_handler(conn, now);
-        }
         let has_more = !self.inbox.is_empty();
         conn.record.set_more(has_more);
         if !has_more {
             // The handler is there, even if it had no need to wait for long: an end that has come
             // must not overtake its answer to this message.
+            let now = conn.shared.clock.coarse();
             conn.record.mark_away(now);
+            if now >= self.timed_from {
+                self.time_handler(conn, now);
+            }
             self.inbox.shrink(conn.config.inbox_messages());
         }
         if conn.record.is_paused() && !self.is_full(conn) {
             // The silence was ours, not the peer's.
-            conn.record.mark_life(now);
+            conn.record.mark_life(conn.shared.clock.coarse());
             conn.record.set_paused(false);
             conn.note(Mark::Resumed, 0);
         }

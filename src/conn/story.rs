@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use crate::conn::connection::Connection;
 use crate::conn::mailbox::Mailbox;
 use crate::conn::send_state::End;
+use crate::conn::socket::WebSocket;
 use crate::conn::trace::{Mark, Trace, TraceEvent};
 use crate::conn::traffic::Traffic;
 use crate::net::peer::Peer;
@@ -24,7 +25,8 @@ pub(crate) struct Story {
     since: SystemTime,
     /// The same moment by the keeper's clock; zero until the handshake is answered.
     opened: u64,
-    by_operator: bool,
+    /// Why the server closes, if it is none of its usual reasons.
+    why: Option<&'static str>,
     trace: Trace,
 }
 
@@ -83,17 +85,19 @@ pub(crate) mod words {
 }
 
 /// Why a connection ended, in one of a few words.
-fn cause(end: Option<&End>, by_operator: bool) -> &'static str {
+fn cause(end: Option<&End>, why: Option<&'static str>) -> &'static str {
     let Some(End { closed, violation }) = end else { return "unknown" };
     match violation {
         Some(Violation::TooFast) => return "fast-client",
         Some(_) => return "protocol",
         None => {}
     }
+    if let (Side::Server, Some(why)) = (closed.by, why) {
+        return why;
+    }
     match (closed.by, closed.code, &*closed.reason) {
         (Side::Client, close_code::LOST, _) => "lost",
         (Side::Client, _, _) => "client",
-        (Side::Server, _, _) if by_operator => "operator",
         (Side::Server, _, words::SLOW_CLIENT) => "slow-client",
         (Side::Server, _, words::SLOW_HANDLER) => "slow-handler",
         (Side::Server, _, words::KEEPALIVE) => "keepalive",
@@ -115,7 +119,7 @@ impl Connection {
             user: None,
             since: SystemTime::UNIX_EPOCH,
             opened: 0,
-            by_operator: false,
+            why: None,
             trace: Trace::default(),
         };
         *self.story.lock() = Some(Box::new(story));
@@ -158,9 +162,7 @@ impl Connection {
     #[cold]
     pub(crate) fn note(&self, mark: Mark, number: u64) {
         if let Some(story) = self.story.lock().as_mut() {
-            if mark == Mark::Operator {
-                story.by_operator = true;
-            }
+            story.why = story.why.or(mark.cause());
             let millis = self.shared.clock.now().saturating_sub(story.opened);
             story.trace.note(millis, mark, number);
         }
@@ -223,10 +225,17 @@ impl Connection {
             info,
             ended: SystemTime::now(),
             open_for: Duration::from_millis(open_for),
-            cause: cause(end.as_ref(), story.by_operator),
+            cause: cause(end.as_ref(), story.why),
             closed: end.map_or_else(|| Closed::lost(Side::Server, ""), |end| end.closed),
             events: story.trace.events(),
         })
+    }
+}
+
+impl WebSocket {
+    /// Whose connection it is, unless that is known.
+    pub(crate) fn name_user(&self, name: &str) {
+        self.conn.name_user(name);
     }
 }
 
@@ -243,7 +252,7 @@ mod tests {
 
     fn caused(by: Side, code: u16, reason: &str) -> &'static str {
         let closed = Closed::from_frame(by, &CloseFrame::new(code, reason).unwrap(), true);
-        cause(Some(&End { closed, violation: None }), false)
+        cause(Some(&End { closed, violation: None }), None)
     }
 
     #[test]
@@ -253,12 +262,12 @@ mod tests {
         assert_eq!(caused(Side::Server, 1013, words::SLOW_CLIENT), "slow-client");
         assert_eq!(caused(Side::Server, 1000, ""), "done");
         assert_eq!(caused(Side::Server, 4000, "kicked"), "application");
-        assert_eq!(cause(None, false), "unknown");
+        assert_eq!(cause(None, None), "unknown");
         let lost = End { closed: Closed::lost(Side::Client, "failed"), violation: None };
-        assert_eq!(cause(Some(&lost), false), "lost");
+        assert_eq!(cause(Some(&lost), Some("operator")), "lost");
         let violation = Some(Violation::Utf8);
-        assert_eq!(cause(Some(&End { violation, ..lost.clone() }), true), "protocol");
+        assert_eq!(cause(Some(&End { violation, ..lost.clone() }), Some("operator")), "protocol");
         let violation = Some(Violation::TooFast);
-        assert_eq!(cause(Some(&End { violation, ..lost }), false), "fast-client");
+        assert_eq!(cause(Some(&End { violation, ..lost }), None), "fast-client");
     }
 }

@@ -36,6 +36,7 @@ pub(crate) enum Mark {
     Lost,
     Cut,
     Operator,
+    Expired,
     HandlerReturned,
     HandlerFailed,
     HandlerPanicked,
@@ -44,6 +45,15 @@ pub(crate) enum Mark {
 }
 
 impl Mark {
+    /// Why the server closes, where this says so.
+    pub(super) fn cause(self) -> Option<&'static str> {
+        match self {
+            Self::Operator => Some("operator"),
+            Self::Expired => Some("expired"),
+            _ => None,
+        }
+    }
+
     /// True if several of a kind are counted in one event.
     fn adds_up(self) -> bool {
         matches!(self, Self::PingSent | Self::PongReceived | Self::PingReceived | Self::Dropped)
@@ -59,6 +69,7 @@ impl Mark {
                 | Self::Lost
                 | Self::Cut
                 | Self::Operator
+                | Self::Expired
                 | Self::HandlerReturned
                 | Self::HandlerFailed
                 | Self::HandlerPanicked
@@ -193,7 +204,7 @@ impl TraceEvent {
 
     /// What it was in one word, for programs: `opened`, `messages`, `ping-sent`, `pong-received`,
     /// `ping-received`, `queue-high`, `paused`, `resumed`, `dropped`, `close-sent`,
-    /// `close-received`, `violation`, `lost`, `cut`, `operator`, `handler-returned`,
+    /// `close-received`, `violation`, `lost`, `cut`, `operator`, `expired`, `handler-returned`,
     /// `handler-failed`, `handler-panicked`, `handler-too-slow`. There may be more in time.
     pub fn kind(&self) -> &'static str {
         match self.entry.mark {
@@ -211,6 +222,7 @@ impl TraceEvent {
             Mark::Lost => "lost",
             Mark::Cut => "cut",
             Mark::Operator => "operator",
+            Mark::Expired => "expired",
             Mark::HandlerReturned => "handler-returned",
             Mark::HandlerFailed => "handler-failed",
             Mark::HandlerPanicked => "handler-panicked",
@@ -264,6 +276,7 @@ impl fmt::Display for TraceEvent {
             Mark::Lost => f.write_str("the client is gone"),
             Mark::Cut => f.write_str("cut by the server"),
             Mark::Operator => f.write_str("close asked for by the operator"),
+            Mark::Expired => f.write_str("the time of its user is over"),
             Mark::HandlerReturned => f.write_str("the handler returned"),
             Mark::HandlerFailed => f.write_str("the handler failed"),
             Mark::HandlerPanicked => f.write_str("the handler panicked"),

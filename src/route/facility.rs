@@ -233,6 +233,9 @@ impl Facility {
         };
         if let Some(name) = identity.name() {
             request.count_user(name)?;
+            if let Some(ws) = request.websocket() {
+                ws.name_user(name);
+            }
         }
         let identity = with_signed_groups(request, identity)?;
         let flags = self.allowed(request, asked)?;

@@ -144,6 +144,9 @@ impl Request {
     pub(crate) fn set_identity(&mut self, identity: Identity, farewell: Option<CloseFrame>) {
         if let Some(ws) = &mut self.websocket {
             ws.hide_bearer();
+            if let Some(name) = identity.name() {
+                ws.name_user(name);
+            }
             if let (Some(at), Some(farewell)) = (identity.expires(), farewell) {
                 ws.expire(Expiry { at, farewell: Arc::new(farewell) });
             }
@@ -251,8 +254,12 @@ impl Request {
     /// trusted proxy name ([`Builder::trusted_proxies`](crate::Builder::trusted_proxies)). Limits
     /// for each address count this one.
     pub fn client(&self) -> IpAddr {
-        let forwarded = self.forwarded.as_ref().and_then(|forwarded| forwarded.client);
-        forwarded.unwrap_or_else(|| self.peer().ip())
+        self.forwarded_client().unwrap_or_else(|| self.peer().ip())
+    }
+
+    /// The address that a trusted proxy names.
+    pub(crate) fn forwarded_client(&self) -> Option<IpAddr> {
+        self.forwarded.as_ref()?.client
     }
 
     /// Counts the WebSocket of this request for a user, up to

@@ -82,7 +82,11 @@ fn admit(app: &Arc<App>, stream: Stream, door: Door, alive: &Alive) {
     let client = is_known.then_some(peer);
     let id = Stats::next_id();
     let place = match app.stats.admit(id, &stream, client, || app.shared.clock.now()) {
-        Ok(place) => place,
+        Ok((place, None)) => place,
+        Ok((place, Some(silent))) => {
+            app.note_refusal(RefusalReason::Silent, silent.peer().address().ip());
+            place
+        }
         Err(reason) => {
             app.note_refusal(reason, peer);
             return refuse(app, stream);

@@ -12,6 +12,7 @@ use std::time::Instant;
 use crate::conn::connection::Connection;
 use crate::conn::socket::Summary;
 use crate::http::request::RequestHead;
+use crate::route::request::Request;
 use crate::ws::{Closed, close_code};
 
 const TARGET: &str = "landline::access";
@@ -29,27 +30,29 @@ impl Line {
     }
 
     /// Writes the line of an answered request.
-    pub(crate) fn answered(&self, conn: &Connection, head: &RequestHead, status: u16) {
-        let (peer, path) = (conn.peer(), path_of(head));
+    pub(crate) fn answered(&self, conn: &Connection, request: &Request, status: u16) {
+        let (from, head) = (from(conn, request), request.head());
+        let path = path_of(head);
         let millis = self.started.elapsed().as_secs_f64() * 1000.0;
         log::info!(
             target: TARGET,
             event = "request",
             conn = conn.id(),
-            peer:% = peer,
+            peer:% = conn.peer(),
+            client:% = request.client(),
             method:% = head.method(),
             path = &*path,
             status = status,
             seconds = millis / 1000.0;
-            "conn-{} {peer} \"{} {path}\" {status} {millis:.1}ms",
+            "conn-{} {from} \"{} {path}\" {status} {millis:.1}ms",
             conn.id(),
             head.method(),
         );
     }
 
     /// Writes the line of a WebSocket that is over.
-    pub(crate) fn websocket_over(&self, conn: &Connection, head: &RequestHead, summary: &Summary) {
-        let (peer, path) = (conn.peer(), path_of(head));
+    pub(crate) fn websocket_over(&self, conn: &Connection, request: &Request, summary: &Summary) {
+        let (from, path) = (from(conn, request), path_of(request.head()));
         let (traffic, closed) = (&summary.traffic, summary.closed.as_ref());
         let end = closed.map_or("gone".to_owned(), ToString::to_string);
         let user = summary.user.as_deref().unwrap_or("");
@@ -59,7 +62,8 @@ impl Line {
             target: TARGET,
             event = "websocket",
             conn = conn.id(),
-            peer:% = peer,
+            peer:% = conn.peer(),
+            client:% = request.client(),
             user = user,
             path = &*path,
             route = &*summary.route,
@@ -72,13 +76,21 @@ impl Line {
             reason = closed.map_or("", Closed::reason),
             by = closed.map_or("nobody", |closed| closed.by().name()),
             clean = closed.is_some_and(Closed::is_clean);
-            "conn-{} {peer}{named} \"WebSocket {path}\" {end}, {} in, {} out, {} and {} bytes, {seconds:.1}s",
+            "conn-{} {from}{named} \"WebSocket {path}\" {end}, {} in, {} out, {} and {} bytes, {seconds:.1}s",
             conn.id(),
             traffic.messages_received,
             summary.sent,
             traffic.bytes_received,
             traffic.bytes_sent,
         );
+    }
+}
+
+/// The other end, and for whom it says to speak if that is believed.
+fn from(conn: &Connection, request: &Request) -> String {
+    match request.forwarded_client() {
+        Some(client) => format!("{} for {client}", conn.peer()),
+        None => conn.peer().to_string(),
     }
 }
 

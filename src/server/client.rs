@@ -46,12 +46,12 @@ pub(crate) fn receive_proxy_header(
         // A health check of the proxy's own: nobody to count it for.
         Ok(Origin::Proxy) => return Ok(()),
         Err(why) => {
-            // A port that is looked at and left is no news.
-            if !matches!(why, NoHeader::Gone) {
+            // A port that is looked at and left is no news, and who was sent away counts as that.
+            if place.end_silence() && !matches!(why, NoHeader::Gone) {
                 let (id, peer) = (conn.id(), conn.peer());
                 app.complaints.say(|| format!("conn-{id} {peer}: {why}; closed"));
+                app.shared.refusals.count(RefusalReason::ProxyHeader);
             }
-            app.shared.refusals.count(RefusalReason::ProxyHeader);
             return Err(Unknown::Closed);
         }
     };

@@ -84,8 +84,9 @@ pub struct CloseFigures {
     pub code: u16,
     /// Who or what ended them: `client`, `lost` (the client went without a word), `protocol` (it
     /// broke the protocol), `done` (the handler returned), `application` (the handler closed),
-    /// `handler-failed`, `fast-client` (it went on sending faster than it may), `slow-client`, `slow-handler`, `keepalive`, `policy` (closed with 1008),
-    /// `operator`, `stopping`, `unknown`.
+    /// `handler-failed`, `fast-client` (it went on sending faster than it may), `slow-client`,
+    /// `slow-handler`, `keepalive`, `policy` (closed with 1008), `operator`, `expired`, `stopping`,
+    /// `unknown`.
     pub cause: &'static str,
     /// How many.
     pub count: u64,

@@ -28,13 +28,17 @@ impl Handle {
     ///
     /// They hold for connections that are accepted from now on. A WebSocket that is open keeps its
     /// own; an HTTP connection that is kept alive ends with its next answer. The most open
-    /// connections count at once, for the next that comes: who is in stays in.
+    /// connections count at once, for the next that comes: who is in stays in. The same limits and
+    /// times once more change nothing.
     ///
     /// # Blocking
     /// Never.
     pub fn reload_config(&self, config: Config) {
         let limit = admitted(config.max_connections());
         self.app.stats.reload(limit, &config, self.app.shared.clock.now());
+        if *self.app.shared.config() == config {
+            return;
+        }
         let config = Arc::new(config);
         self.app.shared.reload_config(Arc::clone(&config));
         self.change(|surroundings| surroundings.config = config);

@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::conn::WebSocket;
 use crate::conn::connection::Connection;
 use crate::conn::record::{Idle, Phase};
 use crate::conn::trace::Mark;
-use crate::conn::{RefusalReason, WebSocket};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::http::encode::How;
@@ -23,7 +23,7 @@ use crate::route::router::Route;
 use crate::server::access_log::Line;
 use crate::server::app::App;
 use crate::server::client::{Seat, Unknown, read_forwarded, receive_proxy_header};
-use crate::server::http_io::{HttpIo, NoHead};
+use crate::server::http_io::{HttpIo, NoHead, refusal_bytes};
 use crate::server::run::Alive;
 use crate::server::stats::Place;
 use crate::sync::atomic::Ordering;
@@ -109,7 +109,7 @@ struct Received {
 }
 
 /// The line of the access log that is due, and of what it speaks.
-type Noted<'a> = Option<(Line, &'a RequestHead)>;
+type Noted<'a> = Option<(Line, &'a Request)>;
 
 /// What a handler came to.
 enum Outcome {
@@ -139,7 +139,10 @@ impl Session {
         let Arrival { app, stream, place, .. } = &mut *self.arrival;
         match receive_proxy_header(app, &self.conn, stream, place) {
             Ok(()) => Next::Request,
-            Err(Unknown::Refused) => self.refuse_head(Refusal::unavailable()),
+            Err(Unknown::Refused) => {
+                self.arrival.stream.turn_away(refusal_bytes());
+                Next::CloseGently
+            }
             Err(Unknown::Closed) => Next::Close,
         }
     }
@@ -196,7 +199,7 @@ impl Session {
         self.conn.record.set_phase(Phase::Idle);
         let head = self.io.read_head(idle);
         if idle == Idle::First && !self.arrival.place.end_silence() {
-            self.arrival.app.note_refusal(RefusalReason::Silent, self.conn.peer().address().ip());
+            // It was sent away.
             return Err(self.refuse_head(Refusal::unavailable()));
         }
         let head = match head {
@@ -234,7 +237,7 @@ impl Session {
     fn conclude(&self, received: &Received, outcome: Outcome) -> Next {
         let Received { request, how, line, since, .. } = received;
         let time = since.elapsed();
-        let line = line.map(|line| (line, request.head()));
+        let line = line.map(|line| (line, request));
         if let Some(ws) = request.websocket() {
             // A handler that never used its socket and says that the session is over has had one.
             let is_over = ws.is_accepted()

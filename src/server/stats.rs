@@ -8,7 +8,7 @@ use crate::conn::RefusalReason;
 use crate::net::stream::Stream;
 use crate::server::arrivals::Arrivals;
 use crate::server::network::{NetworkSeat, Networks};
-use crate::server::silent::Silent;
+use crate::server::silent::{SentAway, Silent};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -92,7 +92,7 @@ impl Stats {
         NEXT_ID.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Takes a place for one connection, if there is one. `address` is `None` if it is not known
+    /// Takes a place for one connection, if there is one, and says who had to go for it. `address` is `None` if it is not known
     /// yet whose it is; `now` asks the clock, if connections may not come as fast as they like.
     pub(crate) fn admit(
         self: &Arc<Self>,
@@ -100,7 +100,7 @@ impl Stats {
         stream: &Arc<Stream>,
         address: Option<IpAddr>,
         now: impl FnOnce() -> u64,
-    ) -> Result<Place, RefusalReason> {
+    ) -> Result<(Place, SentAway), RefusalReason> {
         let mut arrivals = self.arrivals.lock();
         if !arrivals.are_free() {
             arrivals.admit(address, now())?;
@@ -117,11 +117,10 @@ impl Stats {
         if let Some(address) = address {
             place.seat = self.seat(address)?;
         }
-        if !self.silent.enter(id, stream, limits.silent) {
-            return Err(RefusalReason::Silent);
-        }
+        let entered = self.silent.enter(id, stream, limits.silent);
+        let sent_away = entered.ok_or(RefusalReason::Silent)?;
         place.is_silent = AtomicBool::new(true);
-        Ok(place)
+        Ok((place, sent_away))
     }
 
     /// Takes a place for a client among those of its address, if that is limited.
@@ -210,7 +209,8 @@ mod tests {
     fn admit(stats: &Arc<Stats>, address: Option<IpAddr>) -> Result<Place, RefusalReason> {
         let (server, _client) = UnixStream::pair().unwrap();
         let stream = Stream::new(OwnedFd::from(server), ([127, 0, 0, 1], 1).into());
-        stats.admit(Stats::next_id(), &Arc::new(stream), address, || 7)
+        let admitted = stats.admit(Stats::next_id(), &Arc::new(stream), address, || 7);
+        admitted.map(|(place, _)| place)
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Needs Debian's `chromium` and `chromium-driver`; `LANDLINE_SKIP_BROWSER=1` leaves these tests
 //! out. `LANDLINE_BIN` names another program to test than the one that was just built.
 
+mod admin;
 mod chat;
 mod compression;
 mod process;
@@ -67,6 +68,12 @@ impl Server {
 
     /// The same with further arguments.
     fn start_with(port: u16, args: &[&str]) -> Self {
+        let (process, port) = Process::start(Self::command(port, args), port_in);
+        Self { port, process }
+    }
+
+    /// The program with its arguments, and without settings of the person who runs the tests.
+    fn command(port: u16, args: &[&str]) -> Command {
         let program = std::env::var_os("LANDLINE_BIN")
             .unwrap_or_else(|| env!("CARGO_BIN_EXE_landline").into());
         let mut command = Command::new(program);
@@ -77,8 +84,7 @@ impl Server {
             }
         }
         command.args(["serve", "--port", &port.to_string()]).args(args);
-        let (process, port) = Process::start(command, port_in);
-        Self { port, process }
+        command
     }
 }
 

@@ -27,7 +27,10 @@ impl Process {
     ///
     /// # Panics
     /// When it cannot be started, ends early, or says nothing of the kind within [`START`].
-    pub(crate) fn start<T>(mut command: Command, ready: impl Fn(&str) -> Option<T>) -> (Self, T) {
+    pub(crate) fn start<T>(
+        mut command: Command,
+        ready: impl FnMut(&str) -> Option<T>,
+    ) -> (Self, T) {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child =
@@ -60,7 +63,11 @@ impl Process {
         until(&format!("{} ends", self.name), START, || self.child.try_wait().ok().flatten());
     }
 
-    fn await_line<T>(&self, lines: &Receiver<String>, ready: impl Fn(&str) -> Option<T>) -> T {
+    fn await_line<T>(
+        &self,
+        lines: &Receiver<String>,
+        mut ready: impl FnMut(&str) -> Option<T>,
+    ) -> T {
         let end = Instant::now() + START;
         let mut heard = Vec::new();
         loop {

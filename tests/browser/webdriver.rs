@@ -135,6 +135,35 @@ impl Browser {
         self.ask("goog/cdp/execute", &command);
     }
 
+    /// What is shown, as a PNG.
+    pub(crate) fn picture(&self) -> Vec<u8> {
+        let url = format!("{}/screenshot", self.session);
+        let mut response = self.agent.get(&url).call().expect("a picture");
+        let answer: Value = response.body_mut().read_json().expect("JSON");
+        let text = answer["value"].as_str().expect("a picture in base64");
+        // Four letters are three bytes (RFC 4648 4).
+        let letter = |byte: u8| match byte {
+            b'A'..=b'Z' => u32::from(byte - b'A'),
+            b'a'..=b'z' => u32::from(byte - b'a') + 26,
+            b'0'..=b'9' => u32::from(byte - b'0') + 52,
+            b'+' => 62,
+            _ => 63,
+        };
+        let text: Vec<u8> = text.bytes().filter(|byte| *byte != b'=').collect();
+        let bytes = text.chunks(4).flat_map(|four| {
+            let bits = four.iter().fold(0, |bits, byte| bits << 6 | letter(*byte));
+            let bits = bits << (6 * (4 - four.len()));
+            bits.to_be_bytes()[1..four.len()].to_vec()
+        });
+        bytes.collect()
+    }
+
+    /// Gives the window another size.
+    #[track_caller]
+    pub(crate) fn resize(&self, width: u32, height: u32) {
+        self.ask("window/rect", &json!({ "width": width, "height": height }));
+    }
+
     /// Puts the window away, as a person does who looks at something else.
     #[track_caller]
     pub(crate) fn put_away(&self) {

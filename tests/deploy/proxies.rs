@@ -4,11 +4,11 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::client::HOME;
+use crate::client::{HOME, Visitor};
 use crate::document::{block, replace};
 use crate::harness::{Client, eventually};
-use crate::program::run;
-use crate::site::{NAME, Site, free_port};
+use crate::program::{Directory, Program, landline, run};
+use crate::site::{NAME, Site, certify, free_port};
 
 /// Pings in which a proxy that waits for one second would have cut a connection without them.
 const PINGS: usize = 12;
@@ -182,6 +182,29 @@ fn haproxy_takes_a_draining_server_out() {
     site.server.signal(Signal::TERM);
     eventually("the proxy has noticed", || status().as_deref() == Some("503"));
     there.expect_echo("still there");
+}
+
+/// Without a proxy: the certificate is the server's own.
+#[test]
+fn straight_it_speaks_tls_by_itself() {
+    let directory = Directory::new();
+    let certificate = certify(&directory);
+    let file = |name: &str| directory.path.join(name).to_str().expect("UTF-8").to_owned();
+    let text = replace(&block("straight"), "\"0.0.0.0\"", "\"127.0.0.1\"");
+    let text = replace(&text, "port = 443", "port = 0");
+    let text = replace(&text, "/etc/landline/fullchain.pem", &file("site.pem"));
+    let text = replace(&text, "/etc/landline/privkey.pem", &file("site.key"));
+    std::fs::write(file("landline.toml"), text).unwrap();
+    let args = ["serve", "--config", &file("landline.toml"), "--allowed-host", NAME];
+    let program = Program::listening(landline(&args));
+    let said = program.stdout();
+    let url = said.split("https://").nth(1).unwrap_or_else(|| panic!("no https in {said}"));
+    let address = url.split('/').next().unwrap().parse().unwrap();
+    let mut visitor = Visitor::new(address, NAME, &certificate);
+    visitor.open("/echo");
+    visitor.expect_echo("hello");
+    let ended = run(&["doctor", "--port", "0", "--config", &file("landline.toml")]);
+    assert!(ended.stdout.contains("is good for another"), "{}{}", ended.stdout, ended.stderr);
 }
 
 #[test]

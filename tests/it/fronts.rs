@@ -174,6 +174,7 @@ fn haproxy_says_who_its_clients_are_and_checks_as_itself() {
     let front = haproxy(server.address);
     let lie = "GET / HTTP/1.1\r\nHost: a.example\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n";
     assert_eq!(front.client(ANNA).ask(lie).text(), "127.0.0.2 127.0.0.2 http");
+    eventually("her place is free again", || server.handle.connections() == 0);
     each_client_has_its_own_places(&front, &server);
     assert_eq!(server.handle.refused(RefusalReason::ProxyHeader), 0, "its checks are welcome");
 }

@@ -40,6 +40,8 @@ fn a_connection_with_old_limits_ends_with_its_next_answer() {
     let mut kept = server.connect();
     assert_eq!(kept.get("/").header("connection"), None);
     server.handle.reload_config(patient());
+    assert_eq!(kept.get("/").header("connection"), None, "the same limits change nothing");
+    server.handle.reload_config(patient().with_body_bytes(4711));
     let reply = kept.get("/");
     assert_eq!((reply.text(), reply.header("connection")), ("here", Some("close")));
     kept.expect_end();

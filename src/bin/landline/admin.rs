@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! /admin/                        the page; it asks for the key
-//! /admin/session                 POST {key}: a session; DELETE ends it
+//! /admin/session                 whether there is one; POST {key} opens it, DELETE ends it
 //! /admin/data                    figures of the last ten minutes
 //! /admin/connections             open ones; ?filter=, and /<id>/ for one with its events
 //! /admin/closed                  the last that ended, with why; ?filter=, and /<id>/
@@ -76,7 +76,10 @@ fn routes(builder: Builder, admin: &Arc<Admin>) -> Builder {
     // Who may is for the page's own key to say, whatever the server asks elsewhere.
     let routes: [(&str, Methods); 11] = [
         ("/admin/", get(page)),
-        ("/admin/session", post(call(session::open)).delete(call(session::close))),
+        (
+            "/admin/session",
+            get(call(session::show)).post(call(session::open)).delete(call(session::close)),
+        ),
         ("/admin/data", get(call(views::figures))),
         ("/admin/connections", get(call(views::connections))),
         ("/admin/connections/<int:id>", get(call(views::connection))),
@@ -100,5 +103,6 @@ fn page(request: &Request) -> Result<Response> {
 
 /// Answers whether the server is alive and ready, which nobody needs a key for.
 pub(crate) fn probes(builder: Builder) -> Builder {
-    builder.route("/healthz", Probe::alive()).route("/readyz", Probe::ready())
+    let probe = |probe: Probe| get(probe).authenticate(Auth::open());
+    builder.route("/healthz", probe(Probe::alive())).route("/readyz", probe(Probe::ready()))
 }

@@ -2,7 +2,7 @@
 
 use landline::{Builder, Server, Tls};
 
-use crate::activated;
+use crate::activated::{self, Handed};
 use crate::exit::Failure;
 use crate::settings::Settings;
 
@@ -19,20 +19,11 @@ pub(crate) fn listen(
         builder = builder.allowed_hosts(names);
     }
     let builder = builder.config(settings.config.clone()).origins(settings.origins.clone());
-    let (builder, proxies) = (settings.proxies.set_up(builder), &settings.proxies);
+    let builder = settings.proxies.set_up(builder);
     let handed = activated::take()?;
     let server = match handed.is_empty() {
         true => bind(builder.build()?, &settings, tls)?,
-        false => {
-            let count = handed.len();
-            log::info!("listening on {count} sockets handed over; host and port are not used");
-            handed.into_iter().try_fold(builder.build()?, |server, socket| {
-                Ok::<_, Failure>(proxies.guard(match tls {
-                    Some(tls) => server.bind_tls_listener(socket, tls)?,
-                    None => server.bind_listener(socket)?,
-                }))
-            })?
-        }
+        false => take_over(builder.build()?, handed, &settings, tls)?,
     };
     settings.doors.check_bound(&server.local_addrs())?;
     Ok(server)
@@ -57,6 +48,30 @@ fn bind(mut server: Server, settings: &Settings, tls: Option<&Tls>) -> Result<Se
     }
     for host in settings.hosts.iter().filter(|host| host.is_public()) {
         log::info!("other machines can reach {host}; the demo echoes and chats for all of them");
+    }
+    Ok(server)
+}
+
+/// Listens on what was handed over. With TLS a socket of TCP speaks it as one of ours would: all of
+/// them do or, if there is a port for it, that one.
+fn take_over(
+    mut server: Server,
+    handed: Vec<Handed>,
+    settings: &Settings,
+    tls: Option<&Tls>,
+) -> Result<Server, Failure> {
+    let count = handed.len();
+    log::info!("listening on {count} sockets handed over; host, port and uds are not used");
+    for Handed { socket, port } in handed {
+        let is_tls = port.is_some() && settings.ssl_port.is_none_or(|tls| port == Some(tls));
+        let bound = match tls {
+            Some(tls) if is_tls => server.bind_tls_listener(socket, tls)?,
+            _ => server.bind_listener(socket)?,
+        };
+        server = match port {
+            Some(_) => settings.proxies.guard(bound),
+            None => bound,
+        };
     }
     Ok(server)
 }

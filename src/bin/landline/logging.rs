@@ -16,6 +16,9 @@ const OURS: &str = "landline";
 /// The target of the library's access log.
 const ACCESS: &str = "landline::access";
 
+/// What the admin page asks again and again.
+const POLLED: [&str; 4] = ["/admin/data", "/admin/connections", "/admin/groups", "/admin/closed"];
+
 /// Starts the log; called once.
 pub(crate) fn start(level: LevelFilter, format: LogFormat, access_log: bool) {
     let access = if access_log { level } else { LevelFilter::Off };
@@ -26,17 +29,34 @@ pub(crate) fn start(level: LevelFilter, format: LogFormat, access_log: bool) {
     builder.filter_module(ACCESS, access);
     match format {
         LogFormat::Text => builder.format(|out, record| {
+            if is_of_own_page(record) {
+                return Ok(());
+            }
             let time = out.timestamp_millis();
             let style = out.default_level_style(record.level());
             let level = record.level();
             writeln!(out, "{time} {style}{level:<5}{style:#} {}", OneLine(record.args()))
         }),
         LogFormat::Json => builder.format(|out, record| {
+            if is_of_own_page(record) {
+                return Ok(());
+            }
             let time = out.timestamp_millis().to_string();
             writeln!(out, "{}", object(&time, record))
         }),
     };
     builder.init();
+}
+
+/// True for the line of a question that the admin page asks every two seconds, and that was answered.
+fn is_of_own_page(record: &Record<'_>) -> bool {
+    let part = |key: &str| record.key_values().get(Key::from(key));
+    record.target() == ACCESS
+        && part("status").and_then(|status| status.to_u64()) == Some(200)
+        && part("path").is_some_and(|path| {
+            let path = path.to_string();
+            POLLED.iter().any(|polled| path.split('?').next() == Some(polled))
+        })
 }
 
 /// A line as an object: when, how bad, from where, the parts that the line is made of, and its text.

@@ -4,8 +4,8 @@ use landline::{Builder, Error, Handle, Networks, ProxyHeaders, Server};
 
 use crate::said::Said;
 
-/// uvicorn's default: proxies on this machine.
-pub(crate) const TRUSTED: &str = "127.0.0.1,::1";
+/// As with uvicorn, proxies on this machine, those that come through a Unix socket included.
+pub(crate) const TRUSTED: &str = "127.0.0.1,::1,unix";
 
 /// What is believed, and of whom.
 #[derive(Clone, Debug)]

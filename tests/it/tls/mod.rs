@@ -7,4 +7,5 @@ mod files;
 mod handshakes;
 #[cfg(feature = "cli")]
 mod program;
+mod proxied;
 mod unix;

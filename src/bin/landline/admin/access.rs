@@ -98,13 +98,17 @@ impl Access {
         }
     }
 
+    /// True if no key has to be brought (any more).
+    pub(super) fn is_inside(&self, request: &Request) -> bool {
+        (self.is_open && !self.has_key()) || self.has_session(request)
+    }
+
     /// Lets who brings the key or a session see.
     pub(super) fn may_see(&self, request: &Request) -> Result<(), Refused> {
-        let has_key = self.has_key();
-        if (!has_key && self.is_open) || self.has_session(request) {
+        if self.is_inside(request) {
             return Ok(());
         }
-        match bearer(request).filter(|_| has_key) {
+        match bearer(request).filter(|_| self.has_key()) {
             Some(key) => self.check_key(key, request.peer()),
             None => Err(Refused::new(401, "The page needs the admin key.")),
         }

@@ -69,6 +69,11 @@ struct Asked {
     key: String,
 }
 
+/// Says whether the page may be seen already.
+pub(super) fn show(admin: &Admin, request: &Request) -> Result<Response, Refused> {
+    Ok(answer(&json!({ "inside": admin.access.is_inside(request) })))
+}
+
 /// Takes the key and gives a session for it.
 pub(super) fn open(admin: &Admin, request: &Request) -> Result<Response, Refused> {
     admin.access.must_be_own_page(request)?;

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use landline::HostCeiling;
 
@@ -10,7 +11,7 @@ use crate::doctor::args::DoctorArgs;
 use crate::doctor::finding::{Finding, Grade, Report};
 use crate::doctor::line::Line;
 use crate::doctor::wire::Trust;
-use crate::doctor::{host, ports, served};
+use crate::doctor::{certificates, host, ports, served};
 use crate::exit::{Exit, Failure};
 use crate::ready::Ready;
 use crate::said::Stated;
@@ -33,6 +34,13 @@ pub(crate) fn run(args: &DoctorArgs) -> ExitCode {
     host::backlog().into_iter().for_each(|finding| doctor.tell(finding));
     if let Some(ready) = ready {
         look_at_ports(&ready, &mut doctor);
+        let certificates = ready.secure.iter().flat_map(|secure| secure.tls.certificates());
+        let now = SystemTime::now();
+        certificates.for_each(|certificate| {
+            let file = certificate.file().display().to_string();
+            let (from, until) = (certificate.not_before(), certificate.not_after());
+            doctor.tell(certificates::judge(&file, certificate.names(), (from, until), now));
+        });
     }
     if let Some(url) = &args.url {
         let mut url = url.clone();
@@ -100,11 +108,14 @@ fn settings(args: &DoctorArgs, doctor: &mut Doctor) -> Option<Ready> {
 
 fn look_at_ports(ready: &Ready, doctor: &mut Doctor) {
     let settings = &ready.settings;
-    for host in &settings.hosts {
-        match host.with_port(settings.port).to_socket_addrs() {
+    let ports = [Some(settings.port), settings.ssl_port].into_iter().flatten();
+    for (host, port) in settings.hosts.iter().flat_map(|host| ports.clone().map(move |p| (host, p)))
+    {
+        let is_tls = ready.secure.is_some() && port == settings.ssl_port.unwrap_or(settings.port);
+        match host.with_port(port).to_socket_addrs() {
             Ok(addresses) => {
                 let addresses: Vec<SocketAddr> = addresses.collect();
-                addresses.into_iter().for_each(|address| doctor.tell(ports::look(address)));
+                addresses.into_iter().for_each(|address| doctor.tell(ports::look(address, is_tls)));
             }
             Err(error) => {
                 let failure = Failure::io(Exit::Config, &format!("{host} has no address"), &error);

@@ -7,6 +7,7 @@
 //! ```
 
 pub(crate) mod args;
+mod certificates;
 mod command;
 mod finding;
 mod host;

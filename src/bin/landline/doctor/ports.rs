@@ -14,16 +14,21 @@ use crate::doctor::wire::{Came, Trust, Wire};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Tries to listen on an address, and lets go of it again.
-pub(crate) fn look(address: SocketAddr) -> Finding {
+pub(crate) fn look(address: SocketAddr, is_tls: bool) -> Finding {
     let about = format!("port {}", address.port());
     let Err(error) = Server::builder().bind(address) else {
         return Finding::ok(about, format!("{address} is free"));
     };
     let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref());
     match cause.map(std::io::Error::kind) {
-        Some(Cause::AddrInUse) if is_landline(address) => {
+        Some(Cause::AddrInUse) if !is_tls && is_landline(address) => {
             Finding::ok(about, format!("a running Landline listens on {address}"))
         }
+        Some(Cause::AddrInUse) if is_tls => Finding::warning(
+            about,
+            format!("a server listens on {address}; with TLS it cannot be told which"),
+            format!("if it is not this one: \"ss -ltnp 'sport = :{}'\"", address.port()),
+        ),
         Some(Cause::AddrInUse) => Finding::problem(
             about,
             format!("another program listens on {address}"),
@@ -75,7 +80,7 @@ mod tests {
         let other = Server::builder().bind("127.0.0.1:0").unwrap();
         let address = other.local_addrs()[0];
         drop(other);
-        let lines = look(address).lines();
+        let lines = look(address, false).lines();
         assert!(lines.starts_with("ok ") && lines.contains(" is free"), "{lines}");
     }
 }

@@ -93,7 +93,9 @@ fn wanted(args: &InstallArgs) -> Result<Wanted, Failure> {
     // Not the variables of whoever installs: the service does not have them.
     let stated = if has_settings { Stated::of_file(&settings)? } else { Stated::default() };
     let Ready { settings: read, .. } = Ready::prepare(&stated)?;
-    let addresses = addresses(&read)?;
+    let bound = addresses(&read)?;
+    let mut addresses: Vec<String> = bound.iter().map(SocketAddr::to_string).collect();
+    addresses.extend(read.uds.iter().map(|(path, _)| path.display().to_string()));
     let maps = fs::read_to_string("/proc/sys/vm/max_map_count").ok();
     Ok(Wanted {
         program,
@@ -101,8 +103,8 @@ fn wanted(args: &InstallArgs) -> Result<Wanted, Failure> {
         has_settings,
         stop: Config::longest_stop(&read.config),
         connections: read.config.max_connections().map(|most| most as u64),
-        has_low_port: addresses.iter().any(|address| (1..1024).contains(&address.port())),
-        addresses: addresses.iter().map(SocketAddr::to_string).collect(),
+        has_low_port: bound.iter().any(|address| (1..1024).contains(&address.port())),
+        addresses,
         with_socket: args.socket,
         start: !args.no_start,
         maps: maps.and_then(|text| text.trim().parse().ok()),
@@ -112,10 +114,12 @@ fn wanted(args: &InstallArgs) -> Result<Wanted, Failure> {
 fn addresses(settings: &Settings) -> Result<Vec<SocketAddr>, Failure> {
     let mut addresses = Vec::new();
     for host in &settings.hosts {
-        let found = host.with_port(settings.port).to_socket_addrs().map_err(|error| {
-            Failure::io(Exit::Config, &format!("{host} is no address to listen on"), &error)
-        });
-        addresses.extend(found?);
+        for port in [Some(settings.port), settings.ssl_port].into_iter().flatten() {
+            let found = host.with_port(port).to_socket_addrs().map_err(|error| {
+                Failure::io(Exit::Config, &format!("{host} is no address to listen on"), &error)
+            });
+            addresses.extend(found?);
+        }
     }
     Ok(addresses)
 }

@@ -1,0 +1,311 @@
+//! The operator's page in a real browser, beside clients of the same server.
+
+use crate::process::Process;
+use crate::webdriver::Browser;
+use crate::{CHINESE, HOSTILE, Server, Stage, port_in};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+const KEY: &str = "correct-horse-battery-staple";
+
+/// A browser, and a server with the page on a listener of its own.
+struct Post {
+    stage: Stage,
+    admin: u16,
+}
+
+impl Post {
+    fn set(test: &str) -> Option<Self> {
+        let mut stage = Stage::set(test)?;
+        // The clients of these tests answer no pings.
+        let args = ["--admin-port", "0", "--ws-ping-interval", "0"];
+        let mut command = Server::command(0, &args);
+        command.env("LANDLINE_ADMIN_KEY", KEY);
+        let mut port = None;
+        let (process, admin) = Process::start(command, |line| {
+            // Its own address is said before that of the page.
+            match (port, port_in(line)) {
+                (None, Some(found)) => {
+                    port = Some(found);
+                    None
+                }
+                (_, found) => found.filter(|_| line.contains("/admin/")),
+            }
+        });
+        stage.server = Server { port: port.expect("it listens"), process };
+        Some(Self { stage, admin })
+    }
+
+    fn browser(&self) -> &Browser {
+        &self.stage.browser
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/admin/", self.admin)
+    }
+
+    /// Opens the page and brings the key.
+    fn enter(&self) {
+        self.browser().open(&self.url());
+        self.browser()
+            .until("the page asks for the key", "return !document.getElementById('door').hidden");
+        self.browser().fill("key", &format!("{KEY}\n"));
+        self.until_inside();
+    }
+
+    fn until_inside(&self) {
+        self.browser()
+            .until("the page is inside", "return !document.getElementById('inside').hidden");
+    }
+
+    fn client(&self, path: &str) -> Client {
+        Client::open(self.stage.server.port, path)
+    }
+
+    fn rows(&self, table: &str) -> u64 {
+        let rows = format!("return document.querySelectorAll('#{table} tbody tr[data-id]').length");
+        self.browser().run(&rows).as_u64().expect("a number")
+    }
+
+    fn until_rows(&self, table: &str, rows: u64) {
+        let script = format!(
+            "return document.querySelectorAll('#{table} tbody tr[data-id]').length === {rows}"
+        );
+        self.browser().until(&format!("{rows} rows in {table}"), &script);
+    }
+}
+
+/// A WebSocket client of raw bytes, whose frames are masked with zeros.
+struct Client(TcpStream);
+
+impl Client {
+    fn open(port: u16, path: &str) -> Self {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("an answer");
+            answer.push(byte[0]);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
+        Self(stream)
+    }
+
+    fn send(&mut self, first: u8, payload: &[u8]) {
+        assert!(payload.len() < 126, "a short frame");
+        let head = [first, 0x80 | payload.len() as u8, 0, 0, 0, 0];
+        self.0.write_all(&[&head[..], payload].concat()).unwrap();
+    }
+
+    /// The payload of the next frame, of which the first byte has to be this one.
+    fn expect(&mut self, first: u8) -> Vec<u8> {
+        let mut head = [0; 2];
+        self.0.read_exact(&mut head).expect("a frame");
+        assert_eq!(head[0], first);
+        let length = match head[1] {
+            126 => {
+                let mut bytes = [0; 2];
+                self.0.read_exact(&mut bytes).unwrap();
+                usize::from(u16::from_be_bytes(bytes))
+            }
+            length => usize::from(length),
+        };
+        let mut payload = vec![0; length];
+        self.0.read_exact(&mut payload).expect("a payload");
+        payload
+    }
+
+    fn goodbye(mut self, code: u16, reason: &str) {
+        self.send(0x88, &[&code.to_be_bytes(), reason.as_bytes()].concat());
+        self.expect(0x88);
+    }
+}
+
+#[test]
+fn admin_page_asks_for_the_key_and_lets_nobody_else_in() {
+    let Some(post) = Post::set("admin_page_asks_for_the_key_and_lets_nobody_else_in") else {
+        return;
+    };
+    let browser = post.browser();
+    browser.open(&post.url());
+    browser.until("the page asks for the key", "return !document.getElementById('door').hidden");
+    browser.fill("key", "wrong\n");
+    browser.until_text("door-hint", "The key is not right.");
+    assert_eq!(browser.run("return document.getElementById('inside').hidden"), true);
+    browser.fill("key", &format!("{KEY}\n"));
+    post.until_inside();
+    browser.until_text("state", "Ready");
+    assert!(
+        browser.run("return document.cookie === ''").as_bool().unwrap(),
+        "no script sees the session"
+    );
+    browser.open(&post.url());
+    post.until_inside();
+    browser.click("leave");
+    browser.until("the page asks again", "return !document.getElementById('door').hidden");
+    browser.open(&post.url());
+    browser.until("and again", "return !document.getElementById('door').hidden");
+}
+
+#[test]
+fn admin_page_shows_who_is_connected_and_closes_one() {
+    let Some(post) = Post::set("admin_page_shows_who_is_connected_and_closes_one") else { return };
+    let mut clients = [(); 3].map(|()| post.client("/echo"));
+    clients[0].send(0x81, b"hello");
+    assert_eq!(clients[0].expect(0x81), b"hello");
+    post.enter();
+    let browser = post.browser();
+    post.until_rows("connections", 3);
+    browser.until_text("received", "1");
+    let peer = clients[1].0.local_addr().unwrap().to_string();
+    browser.fill("filter-connections", &peer);
+    post.until_rows("connections", 1);
+    assert!(browser.text("connections").contains(&peer));
+    browser.run("document.querySelector('#connections .end').click()");
+    browser.until("it is asked why", "return document.getElementById('end').open");
+    browser.fill("end-code", "4100");
+    browser.fill("end-reason", "out you go");
+    browser.click("end-do");
+    let close = clients[1].expect(0x88);
+    assert_eq!((&close[..2], &close[2..]), (&4100u16.to_be_bytes()[..], &b"out you go"[..]));
+    clients[1].send(0x88, &4100u16.to_be_bytes());
+    post.until_rows("connections", 0);
+    browser.fill("filter-connections", "/echo");
+    post.until_rows("connections", 2);
+    browser.click("tab-closed");
+    post.until_rows("closed", 1);
+    assert!(
+        browser.text("closed").contains("operator")
+            && browser.text("closed").contains("4100 out you go")
+    );
+    browser.run("document.querySelector('#closed tbody .link').click()");
+    browser.until("its story is told", "return document.getElementById('story').open");
+    let events = browser.text("story-events");
+    for part in
+        ["opened", "close asked for by the operator", "close 4100 sent", "close 4100 received"]
+    {
+        assert!(events.contains(part), "{part}: {events}");
+    }
+    post.stage.assert_console_is_clean();
+}
+
+#[test]
+fn admin_page_says_something_to_a_group() {
+    let Some(post) = Post::set("admin_page_says_something_to_a_group") else { return };
+    let mut member = post.client("/ws/chat/lobby/");
+    post.enter();
+    let browser = post.browser();
+    browser.click("tab-groups");
+    browser.until(
+        "the group is listed",
+        "return document.querySelector('#groups .link')?.textContent === 'chat:lobby'",
+    );
+    browser.run("document.querySelector('#groups .link').click()");
+    browser.fill("say-text", &format!("{CHINESE}\n"));
+    browser.until(
+        "it was said",
+        "return document.getElementById('said').textContent.startsWith('Said to 1: 1 have it')",
+    );
+    assert_eq!(member.expect(0x81), CHINESE.as_bytes());
+    browser.fill("say-group", "nowhere");
+    browser.fill("say-text", "?\n");
+    browser.until_text("said", "Nobody is in this group.");
+    post.stage.assert_console_is_clean();
+}
+
+#[test]
+fn admin_page_takes_what_clients_write_for_text() {
+    let Some(post) = Post::set("admin_page_takes_what_clients_write_for_text") else { return };
+    // The room's name is the group's, the name of the person is the user's.
+    let hostile: String = HOSTILE.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let room = HOSTILE.replace('/', "");
+    let room: String = room.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let mut member = post.client(&format!("/ws/chat/{room}/?name={}", &hostile[..40 * 3]));
+    member.expect(0x81);
+    let leaver = post.client("/echo");
+    leaver.goodbye(4000, &HOSTILE[..100.min(HOSTILE.len())]);
+    post.enter();
+    let browser = post.browser();
+    post.until_rows("connections", 1);
+    assert!(browser.text("connections").contains("<b>x</b>"), "{}", browser.text("connections"));
+    for (tab, part) in [("groups", "<script>"), ("closed", "<img src=x")] {
+        browser.click(&format!("tab-{tab}"));
+        let there =
+            format!("return document.getElementById('{tab}').textContent.includes({part:?})");
+        browser.until(&format!("{part} stands in {tab}"), &there);
+    }
+    browser.run("document.querySelector('#closed tbody .link').click()");
+    browser.until("its story is told", "return document.getElementById('story').open");
+    assert!(browser.text("story-facts").contains("<img src=x"));
+    let grown = "return document.querySelectorAll('main b b, td b, td img, dd b, dd img, main script').length";
+    assert_eq!(browser.run(grown), 0, "something grew");
+    assert!(browser.run("return window.broken ?? null").is_null(), "a script ran");
+    assert_eq!(post.rows("closed"), 1);
+    post.stage.assert_console_is_clean();
+}
+
+#[test]
+fn admin_page_is_whole_on_a_phone_and_draws_what_goes_on() {
+    let Some(post) = Post::set("admin_page_is_whole_on_a_phone_and_draws_what_goes_on") else {
+        return;
+    };
+    let mut clients: Vec<Client> = (0..12).map(|_| post.client("/echo")).collect();
+    let members: Vec<Client> = ["lobby", "kitchen", "lobby", "garden", "lobby"]
+        .iter()
+        .zip(["Anna", "Bao", "Chidi", "Dana", "Emil"])
+        .map(|(room, name)| post.client(&format!("/ws/chat/{room}/?name={name}")))
+        .collect();
+    for (client, code) in (0..4).map(|_| post.client("/echo")).zip([1000, 1001, 4001, 1000]) {
+        client.goodbye(code, if code == 4001 { "signed out elsewhere" } else { "" });
+    }
+    post.enter();
+    let browser = post.browser();
+    // For the documents, a minute of it.
+    let points = if std::env::var_os("LANDLINE_SCREENSHOT").is_some() { 29 } else { 2 };
+    let drawn = format!(
+        "return [...document.querySelectorAll('.plot .line-one')]
+             .every(line => line.getAttribute('d').split('L').length >= {points})"
+    );
+    browser.resize(1280, 1080);
+    // Messages go by until every plot has its line.
+    for round in 0.. {
+        for client in &mut clients {
+            client.send(0x81, b"what goes on");
+            client.expect(0x81);
+        }
+        browser.run(
+            "return fetch('/admin/groups/say', { method: 'POST', headers: { 'Content-Type': 'application/json' },
+             body: JSON.stringify({ group: 'chat:lobby', text: 'tick' }) }).then(answer => answer.status)",
+        );
+        if browser.run(&drawn) == true {
+            break;
+        }
+        assert!(round < 20_000, "the plots stay empty");
+    }
+    post.until_rows("connections", 17);
+    take_picture(browser, "LANDLINE_SCREENSHOT");
+    browser.become_phone(360, 740);
+    for tab in ["connections", "groups", "closed"] {
+        browser.click(&format!("tab-{tab}"));
+        let shown = format!("return document.querySelectorAll('#{tab} tbody tr').length > 0");
+        browser.until(&format!("{tab} has rows"), &shown);
+        let widths = "return [innerWidth, document.documentElement.scrollWidth]";
+        assert_eq!(browser.run(widths), serde_json::json!([360, 360]), "{tab} is too wide");
+    }
+    take_picture(browser, "LANDLINE_SCREENSHOT_PHONE");
+    post.stage.assert_console_is_clean();
+    drop(members);
+}
+
+/// Keeps what is shown as a file, if its variable names one: for the documents.
+fn take_picture(browser: &Browser, variable: &str) {
+    if let Some(path) = std::env::var_os(variable) {
+        std::fs::write(path, browser.picture()).expect("the picture can be written");
+    }
+}

@@ -28,7 +28,9 @@ pub(crate) fn accept_loop(app: &Arc<App>, listener: &Listener, alive: &Alive) {
     loop {
         let accepted = match listener.accept() {
             Err(AcceptFailure::Exhausted(error)) => {
-                app.complaints.say(|| format!("cannot accept: {error}; answering 503"));
+                app.complaints.say(RefusalReason::NoDescriptor, || {
+                    format!("cannot accept: {error}; answering 503")
+                });
                 accept_exhausted(&mut spare, listener)
             }
             accepted => accepted,
@@ -107,7 +109,9 @@ fn admit(app: &Arc<App>, stream: Stream, door: Door, alive: &Alive) {
         .stack_size(app.shared.config().stack_bytes())
         .spawn(move || serve_all(arrival, &spares));
     if let Err(error) = spawned {
-        app.complaints.say(|| format!("cannot start a thread: {error}; answering 503"));
+        app.complaints.say(RefusalReason::NoThread, || {
+            format!("cannot start a thread: {error}; answering 503")
+        });
         app.shared.refusals.count(RefusalReason::NoThread);
         refuse(app, stream);
     }

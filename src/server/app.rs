@@ -34,7 +34,7 @@ impl App {
     /// Counts a client that is turned away, and complains.
     pub(crate) fn note_refusal(&self, reason: RefusalReason, peer: IpAddr) {
         self.shared.refusals.count(reason);
-        self.complaints.say(|| match reason {
+        self.complaints.say(reason, || match reason {
             RefusalReason::Full => {
                 format!("full with {} connections; answering 503", self.stats.limit())
             }

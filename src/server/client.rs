@@ -49,7 +49,8 @@ pub(crate) fn receive_proxy_header(
             // A port that is looked at and left is no news, and who was sent away counts as that.
             if place.end_silence() && !matches!(why, NoHeader::Gone) {
                 let (id, peer) = (conn.id(), conn.peer());
-                app.complaints.say(|| format!("conn-{id} {peer}: {why}; closed"));
+                app.complaints
+                    .say(RefusalReason::ProxyHeader, || format!("conn-{id} {peer}: {why}; closed"));
                 app.shared.refusals.count(RefusalReason::ProxyHeader);
             }
             return Err(Unknown::Closed);

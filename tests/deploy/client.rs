@@ -1,6 +1,6 @@
 //! A visitor of a site: HTTP and WebSocket over TLS, as bytes, from an address of its own.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::sync::Arc;
 
@@ -23,11 +23,30 @@ pub(crate) struct Visitor {
 impl Visitor {
     /// Connects, and believes that certificate alone.
     pub(crate) fn new(address: SocketAddr, name: &str, certificate: &str) -> Self {
+        Self::connect(address, name, certificate).expect("the site listens")
+    }
+
+    /// True once somebody with that certificate is there, and not only the port open: a proxy that
+    /// starts may close a port again that it has tried.
+    pub(crate) fn is_met(address: SocketAddr, name: &str, certificate: &str) -> bool {
+        let visitor = Self::connect(address, name, certificate);
+        visitor.is_ok_and(|mut visitor| {
+            let Self { stream, .. } = &mut visitor;
+            while stream.conn.is_handshaking() {
+                if stream.conn.complete_io(&mut stream.sock).is_err() {
+                    return false;
+                }
+            }
+            true
+        })
+    }
+
+    fn connect(address: SocketAddr, name: &str, certificate: &str) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC;
         let socket =
             rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap();
         rustix::net::bind(&socket, &SocketAddrV4::new(HOME, 0)).unwrap();
-        rustix::net::connect(&socket, &address).unwrap();
+        rustix::net::connect(&socket, &address)?;
         let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -42,7 +61,8 @@ impl Visitor {
         let server = ServerName::try_from(name.to_owned()).unwrap();
         let session = ClientConnection::new(Arc::new(config), server).unwrap();
         let authority = format!("{name}:{}", address.port());
-        Self { stream: StreamOwned::new(session, stream), authority, received: Vec::new() }
+        let stream = StreamOwned::new(session, stream);
+        Ok(Self { stream, authority, received: Vec::new() })
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {

@@ -1,6 +1,6 @@
 //! A site: the real binary with the settings of the document, and a certificate.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 
 use crate::client::Visitor;
@@ -43,7 +43,7 @@ impl Site {
         self.directory.path.join(name).to_str().expect("a path in UTF-8").to_owned()
     }
 
-    /// Writes a configuration, starts the proxy with it and waits until it listens.
+    /// Writes a configuration, starts the proxy with it and waits until it takes visitors.
     pub(crate) fn start(&mut self, port: u16, text: &str, command: impl FnOnce(&str) -> Command) {
         let file = self.file("proxy.conf");
         std::fs::write(&file, text).unwrap();
@@ -55,11 +55,11 @@ impl Site {
         let shown = format!("{:?} starts", command.get_program());
         self.proxy = Some(command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}")));
         self.port = port;
-        eventually("the proxy listens", || {
+        eventually("the proxy takes visitors", || {
             let ended = self.proxy.as_mut().and_then(|proxy| proxy.try_wait().expect("our child"));
             let log = std::fs::read_to_string(self.file("proxy.log")).unwrap_or_default();
             assert!(ended.is_none(), "the proxy has ended: {log}");
-            TcpStream::connect(self.address()).is_ok()
+            Visitor::is_met(self.address(), NAME, &self.certificate)
         });
     }
 

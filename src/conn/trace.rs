@@ -91,6 +91,9 @@ struct Entry {
 /// The last events of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
+    /// The first event, which every connection has and so needs no memory for; whether messages are
+    /// compressed.
+    opened: Option<bool>,
     entries: VecDeque<Entry>,
     /// What had gone through when the keeper last looked.
     seen: Traffic,
@@ -112,6 +115,10 @@ fn small(number: u64) -> u32 {
 impl Trace {
     /// Notes an event, `millis` after the connection opened; `number` is how many or how much.
     pub(crate) fn note(&mut self, millis: u64, mark: Mark, number: u64) {
+        if let Mark::Opened { is_compressed } = mark {
+            self.opened = Some(is_compressed);
+            return;
+        }
         let at = hundredths(millis);
         if mark.adds_up()
             && let Some(last) =
@@ -179,7 +186,13 @@ impl Trace {
 
     /// The events in their order.
     pub(crate) fn events(&self) -> Vec<TraceEvent> {
-        self.entries.iter().map(|entry| TraceEvent { entry: *entry }).collect()
+        let is_whole = self.entries.len() < MAX_EVENTS;
+        let opened = self.opened.filter(|_| is_whole).map(|is_compressed| Entry {
+            at: 0,
+            numbers: [0; 4],
+            mark: Mark::Opened { is_compressed },
+        });
+        opened.iter().chain(&self.entries).map(|entry| TraceEvent { entry: *entry }).collect()
     }
 }
 
@@ -328,6 +341,8 @@ mod tests {
     #[test]
     fn the_last_64_events_stay() {
         let mut trace = Trace::default();
+        trace.note(0, Mark::Opened { is_compressed: true }, 0);
+        assert_eq!((kinds(&trace), trace.entries.capacity()), (vec!["opened"], 0));
         for at in 0..1000u16 {
             trace.note(u64::from(at) * 10, Mark::CloseSent(at), 0);
         }

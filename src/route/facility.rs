@@ -13,7 +13,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Deflate, Rate};
 use crate::conn::WebSocket;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::refusal::Refusal;
@@ -26,7 +25,7 @@ use crate::route::handler::Handler;
 use crate::route::heart::{Heart, Rhythm};
 use crate::route::identity::Identity;
 use crate::route::request::Request;
-use crate::route::wrap::Speech;
+use crate::route::speech::Speech;
 use crate::ws::{Message, close_code};
 
 /// The parameter of the route that names the facility.
@@ -89,7 +88,7 @@ pub struct Facility {
     rhythm: Option<Rhythm>,
     keep: Option<usize>,
     expire: Option<Duration>,
-    speech: Speech,
+    pub(super) speech: Speech,
 }
 
 type Identify = Arc<dyn Fn(&Request) -> Identity + Send + Sync>;
@@ -167,38 +166,6 @@ impl Facility {
     #[must_use]
     pub fn keep(mut self, messages: usize) -> Self {
         self.keep = Some(messages);
-        self
-    }
-
-    /// How messages are compressed on this route, `None` for not at all, whatever the server's
-    /// [`compression`](crate::Config::compression) says.
-    #[must_use]
-    pub fn compression(mut self, setting: impl Into<Option<Deflate>>) -> Self {
-        self.speech.compression = Some(setting.into());
-        self
-    }
-
-    /// How many messages a client may send in a second on this route, `None` for as many as it
-    /// likes, whatever the server's [`message_rate`](crate::Config::message_rate) says.
-    #[must_use]
-    pub fn message_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
-        self.speech.message_rate = Some(rate.into());
-        self
-    }
-
-    /// How many bytes a client may send in a second on this route, `None` for as many as it likes,
-    /// whatever the server's [`byte_rate`](crate::Config::byte_rate) says.
-    #[must_use]
-    pub fn byte_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
-        self.speech.byte_rate = Some(rate.into());
-        self
-    }
-
-    /// Who may come in to this route, plain HTTP included, instead of what the server says
-    /// ([`Builder::authenticate`](crate::Builder::authenticate)).
-    #[must_use]
-    pub fn authenticate(mut self, auth: impl Into<Auth>) -> Self {
-        self.speech.auth = Some(auth.into());
         self
     }
 
@@ -365,7 +332,7 @@ impl Handler for Facility {
     }
 
     fn auth(&self, _method: &Method) -> Option<&Auth> {
-        self.speech.auth.as_ref()
+        self.speech.auth()
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) mod proxies;
 mod publish;
 pub(crate) mod request;
 pub(crate) mod router;
+mod speech;
 pub(crate) mod users;
 pub(crate) mod wrap;
 

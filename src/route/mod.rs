@@ -19,6 +19,7 @@ mod publish;
 pub(crate) mod request;
 pub(crate) mod router;
 mod speech;
+mod statement;
 pub(crate) mod users;
 pub(crate) mod wrap;
 

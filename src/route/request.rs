@@ -141,14 +141,14 @@ impl Request {
 
     /// Takes note of who sends it, and of the words with which a WebSocket of it is closed when that
     /// is good no more.
-    pub(crate) fn set_identity(&mut self, identity: Identity, farewell: Option<CloseFrame>) {
+    pub(crate) fn set_identity(&mut self, identity: Identity, farewell: Option<Arc<CloseFrame>>) {
         if let Some(ws) = &mut self.websocket {
             ws.hide_bearer();
             if let Some(name) = identity.name() {
                 ws.name_user(name);
             }
             if let (Some(at), Some(farewell)) = (identity.expires(), farewell) {
-                ws.expire(Expiry { at, farewell: Arc::new(farewell) });
+                ws.expire(Expiry { at, farewell });
             }
         }
         self.identity = Some(Box::new(identity));

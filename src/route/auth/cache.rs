@@ -33,6 +33,7 @@ impl Hasher {
     }
 
     /// The key of some parts, whose limits count too.
+    #[inline(never)]
     pub(super) fn key<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Key {
         let mut context = hmac::Context::with_key(&self.0);
         for part in parts {
@@ -81,10 +82,21 @@ impl<V: Clone> Answers<V> {
         deadline: Instant,
         find: impl FnOnce() -> Found<V>,
     ) -> Option<V> {
+        self.known(key).or_else(|| self.search(key, deadline, find))
+    }
+
+    /// The answer that is kept.
+    #[inline(never)]
+    fn known(&self, key: &Key) -> Option<V> {
+        self.state.lock().known(key)
+    }
+
+    // Inlined, its frame would be part of every look at what is known.
+    #[inline(never)]
+    fn search(&self, key: &Key, deadline: Instant, find: impl FnOnce() -> Found<V>) -> Option<V> {
         let (flight, is_ours) = {
             let mut state = self.state.lock();
-            let now = Instant::now();
-            if let Some(value) = state.good.get(key, now).or_else(|| state.bad.get(key, now)) {
+            if let Some(value) = state.known(key) {
                 return Some(value);
             }
             match state.flights.get(key) {
@@ -105,6 +117,13 @@ impl<V: Clone> Answers<V> {
         landing.found = Some(found);
         drop(landing);
         Some(value)
+    }
+}
+
+impl<V: Clone> State<V> {
+    fn known(&self, key: &Key) -> Option<V> {
+        let now = Instant::now();
+        self.good.get(key, now).or_else(|| self.bad.get(key, now))
     }
 }
 

@@ -29,6 +29,8 @@ mod jwt;
 #[cfg(feature = "auth")]
 mod keys;
 #[cfg(feature = "auth")]
+mod members;
+#[cfg(feature = "auth")]
 mod password;
 #[cfg(feature = "auth")]
 mod realm;
@@ -38,8 +40,6 @@ mod secret_file;
 #[cfg(feature = "auth")]
 mod token;
 mod trusted;
-#[cfg(feature = "auth")]
-mod turns;
 mod verdict;
 
 #[cfg(feature = "auth")]

@@ -23,7 +23,6 @@ mod proxies;
 mod publish;
 mod ready;
 mod reload;
-mod said;
 mod serve;
 mod service;
 mod settings;
@@ -31,7 +30,6 @@ mod show;
 mod sign;
 mod signals;
 mod tls;
-mod values;
 mod watchdog;
 
 use std::process::ExitCode;

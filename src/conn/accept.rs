@@ -39,6 +39,10 @@ pub(super) struct Pending {
     pace: Pace,
     /// Until when the connection may stay open.
     pub(super) expiry: Option<Expiry>,
+    /// The number of the last dismissal before it began.
+    begun: u64,
+    /// Whose session it is, as a hash.
+    session: Option<u64>,
     /// A token came as a subprotocol, so the answer is to name that way of bringing one.
     has_bearer: bool,
     /// It will be answered as plain HTTP, whoever uses the socket meanwhile.
@@ -78,6 +82,7 @@ impl WebSocket {
         let (compression, pace) = (conn.config.compression(), Pace::of(&conn.config));
         let (preferred, is_turned_away) = (None, false);
         let (expiry, has_bearer) = (None, false);
+        let (begun, session) = (conn.shared.dismissals.number(), None);
         let pending = Pending {
             offer,
             stream,
@@ -86,6 +91,8 @@ impl WebSocket {
             compression,
             pace,
             expiry,
+            begun,
+            session,
             has_bearer,
             is_turned_away,
         };
@@ -120,6 +127,14 @@ impl WebSocket {
     pub(crate) fn expire(&self, expiry: Expiry) {
         if let Some(pending) = self.pending.lock().as_mut() {
             pending.expiry = Some(expiry);
+        }
+    }
+
+    /// Says of which session it is.
+    pub(crate) fn name_session(&self, key: &str) {
+        let session = self.conn.shared.dismissals.hash(key);
+        if let Some(pending) = self.pending.lock().as_mut() {
+            pending.session = Some(session);
         }
     }
 
@@ -270,6 +285,7 @@ impl WebSocket {
         if let Some(expiry) = pending.expiry {
             conn.shared.expiries.set(conn.id(), expiry);
         }
+        conn.shared.dismissals.enter(conn, pending.session, pending.begun);
         self.is_open.store(true, Ordering::Release);
         joined
     }

@@ -158,6 +158,11 @@ impl Connection {
         (Arc::clone(&story.route), story.user.as_deref().map(str::to_owned))
     }
 
+    /// True if it is this user's.
+    pub(crate) fn is_of(&self, name: &str) -> bool {
+        self.story.lock().as_ref().is_some_and(|story| story.user.as_deref() == Some(name))
+    }
+
     /// Notes an event for those who ask later; nothing unless it is a WebSocket.
     #[cold]
     pub(crate) fn note(&self, mark: Mark, number: u64) {

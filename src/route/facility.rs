@@ -204,6 +204,9 @@ impl Facility {
                 ws.name_user(name);
             }
         }
+        if let (Some(ws), Some(key)) = (request.websocket(), identity.session_key()) {
+            ws.name_session(key);
+        }
         let identity = with_signed_groups(request, identity)?;
         let flags = self.allowed(request, asked)?;
         let channels = |audiences: Vec<Audience>| {

@@ -43,6 +43,10 @@ pub(crate) trait Source: Send + Sync {
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there is none without TLS"))]
     fn client_certificate(&self) -> Option<&ClientCertificate>;
 
+    /// The number of the last user or session that was told to go.
+    #[cfg_attr(not(feature = "auth"), expect(dead_code, reason = "nothing is kept of anybody"))]
+    fn dismissal(&self) -> u64;
+
     /// Takes note that what is called now needs much of the stack.
     fn mark_deep(&self);
 
@@ -120,6 +124,13 @@ impl Request {
         &self.surroundings
     }
 
+    /// What was found out of somebody before the one of this number was told to go may be no longer
+    /// so.
+    #[cfg(feature = "auth")]
+    pub(crate) fn dismissal(&self) -> u64 {
+        self.source.dismissal()
+    }
+
     pub(crate) fn set_params(&mut self, params: Params) {
         self.params = params;
     }
@@ -146,6 +157,9 @@ impl Request {
             ws.hide_bearer();
             if let Some(name) = identity.name() {
                 ws.name_user(name);
+            }
+            if let Some(key) = identity.session_key() {
+                ws.name_session(key);
             }
             if let (Some(at), Some(farewell)) = (identity.expires(), farewell) {
                 ws.expire(Expiry { at, farewell });

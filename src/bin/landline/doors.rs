@@ -11,7 +11,7 @@
 use std::net::SocketAddr;
 
 use crate::exit::{Exit, Failure};
-use crate::proxies::Proxies;
+use crate::proxies::{Proxies, is_everybody};
 use crate::settings::is_any_origin;
 use crate::settings::values::Host;
 use crate::settings::{Said, find};
@@ -70,6 +70,15 @@ impl Doors {
                     permit: "insecure_trust_any_proxy",
                 },
             ),
+            (
+                trusts_any_header(said),
+                permits.insecure_trust_any_proxy,
+                Door {
+                    open: "anybody may say to be any user",
+                    remedy: "name the proxy that has its users log in with --auth-trusted-proxy",
+                    permit: "insecure_trust_any_proxy",
+                },
+            ),
         ];
         let open =
             doors.into_iter().filter(|(is_open, is_meant, _)| *is_open && *is_meant != Some(true));
@@ -122,6 +131,12 @@ impl Doors {
     fn refuse_admin(&self, place: &str) -> Result<(), Failure> {
         refuse(self.admin.as_slice(), &format!("other machines can reach {place}"))
     }
+}
+
+/// True if the header with the user's name is taken from everybody.
+fn trusts_any_header(said: &Said) -> bool {
+    let proxies = said.login.auth_trusted_proxy.as_deref().unwrap_or_default();
+    said.login.auth_trusted_header.is_some() && proxies.iter().any(|entry| is_everybody(entry))
 }
 
 /// A sentence for each door.
@@ -208,6 +223,23 @@ mod tests {
             }
             assert!(refused(&[all, public]).is_empty(), "nothing is read of anybody");
         }
+    }
+
+    #[test]
+    fn nobody_says_by_a_header_who_he_is_where_others_reach_the_server() {
+        let (header, public) = (("auth_trusted_header", "X-Remote-User"), ("host", "0.0.0.0"));
+        for all in ["*", "0.0.0.0/0", "::/0"] {
+            let all = ("auth_trusted_proxy", all);
+            assert!(refused(&[header, all]).is_empty());
+            let texts = refused(&[header, all, public]);
+            assert!(texts.len() == 1 && texts[0].contains("--auth-trusted-proxy"), "{texts:?}");
+            assert!(
+                refused(&[header, all, public, ("insecure_trust_any_proxy", "true")]).is_empty()
+            );
+        }
+        // Who is believed about addresses is not thereby believed about users.
+        let addresses = [("forwarded_allow_ips", "10.0.0.0/8"), ("proxy_headers", "true")];
+        assert!(refused(&[header, public, addresses[0], addresses[1]]).is_empty());
     }
 
     #[test]

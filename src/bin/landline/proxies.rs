@@ -38,7 +38,7 @@ impl Proxies {
         let said = &said.proxies;
         let is_used = said.proxy_headers == Some(true) || said.proxy_protocol == Some(true);
         let networks = said.forwarded_allow_ips.as_deref().unwrap_or_default();
-        is_used && networks.iter().any(|network| network == "*" || network.ends_with("/0"))
+        is_used && networks.iter().any(|network| is_everybody(network))
     }
 
     /// Tells the server before it is bound.
@@ -55,4 +55,9 @@ impl Proxies {
     pub(crate) fn reload(&self, handle: &Handle) {
         handle.reload_proxies(self.trusted.clone(), self.headers);
     }
+}
+
+/// True if an entry of a list of proxies stands for every address.
+pub(crate) fn is_everybody(entry: &str) -> bool {
+    entry.split(',').map(str::trim).any(|network| network == "*" || network.ends_with("/0"))
 }

@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 
 use crate::exit::{Exit, Failure};
 use crate::login::group_signer;
-use crate::said::{Flags, Stated};
-use crate::values::seconds;
+use crate::settings::values::seconds;
+use crate::settings::{Flags, Stated};
 
 /// Longest name of a group in bytes.
 const NAME_BYTES: usize = 255;

@@ -376,7 +376,9 @@ impl Authenticator for BackendAuth {
     fn authenticate(&self, request: &Request) -> Result<Verdict> {
         let Some(lines) = self.question(request) else { return Ok(Verdict::NotMine) };
         let parts = lines.iter().flat_map(|(name, value)| [name.as_bytes(), &**value]);
-        let key = self.known.hasher.key(parts);
+        // What was found out before somebody was told to go may be no longer so.
+        let dismissal = request.dismissal().to_le_bytes();
+        let key = self.known.hasher.key(parts.chain([&dismissal[..]]));
         let deadline = Instant::now() + self.timeout;
         let verdict = self.known.answers.get(&key, deadline, || self.ask(&lines, deadline));
         Ok(verdict.unwrap_or_else(unclear))

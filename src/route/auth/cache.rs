@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ring::hmac;
-use ring::rand::SystemRandom;
+use ring::digest;
+use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::{Condvar, Mutex};
@@ -21,27 +21,33 @@ use crate::sync::{Condvar, Mutex};
 pub(super) type Key = [u8; 32];
 
 /// Makes keys that nobody else can make: of each process and each cache anew.
-pub(super) struct Hasher(hmac::Key);
+///
+/// Not an HMAC, which would take twice as much of a stack that connections keep: nobody sees a key,
+/// so there is none to make a longer one of.
+pub(super) struct Hasher([u8; 32]);
 
 impl Hasher {
     /// # Errors
     /// `Io`: the system has no random numbers.
     pub(super) fn new() -> Result<Self> {
-        hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
-            .map(Self)
-            .map_err(|_| Error::new(ErrorKind::Io, "the system gives no random numbers"))
+        let mut secret = [0; 32];
+        SystemRandom::new()
+            .fill(&mut secret)
+            .map_err(|_| Error::new(ErrorKind::Io, "the system gives no random numbers"))?;
+        Ok(Self(secret))
     }
 
     /// The key of some parts, whose limits count too.
     #[inline(never)]
     pub(super) fn key<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Key {
-        let mut context = hmac::Context::with_key(&self.0);
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(&self.0);
         for part in parts {
             context.update(&(part.len() as u64).to_le_bytes());
             context.update(part);
         }
         let mut key = Key::default();
-        key.copy_from_slice(context.sign().as_ref());
+        key.copy_from_slice(context.finish().as_ref());
         key
     }
 }

@@ -28,6 +28,7 @@ pub enum TokenSource {
 ///
 /// # Errors
 /// The tokens of two places differ, or a place for one is empty.
+#[inline(never)]
 pub(super) fn find<'a>(
     request: &'a Request,
     sources: &[TokenSource],

@@ -1,6 +1,6 @@
 //! TLS from outside: real certificates, real clients.
 
-mod certificates;
+pub(crate) mod certificates;
 mod client;
 mod duplex;
 mod files;

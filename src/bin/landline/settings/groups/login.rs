@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::settings::form::{CLOSE_CODE, FILE, FLAG, KEY, PATH_BEGIN, SECONDS, TEXT, URL};
+use crate::settings::form::{CLOSE_CODE, FILE, FLAG, KEY, NETWORK, PATH_BEGIN, SECONDS, TEXT, URL};
 use crate::settings::setting::{Many, One, Preset, declare};
 use crate::settings::values::Secret;
 
@@ -45,7 +45,7 @@ declare! {
     /// Address or network of that proxy, "unix" for Unix sockets; may be repeated. The header of
     /// anybody else is refused. Apart from --forwarded-allow-ips: who tells addresses need not keep
     /// clients from writing this header
-    auth_trusted_proxy: Many<String> = TEXT, Preset::of("127.0.0.1,::1"), Live;
+    auth_trusted_proxy: Many<String> = NETWORK, Preset::of("127.0.0.1,::1"), Live;
 
     /// Address of your own server that says who sends the cookies of a request, such as a Django
     auth_backend_url: One<String> =

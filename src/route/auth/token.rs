@@ -34,15 +34,18 @@ pub(super) fn find<'a>(
     sources: &[TokenSource],
 ) -> Result<Option<&'a str>, Denial> {
     let mut found: Option<&str> = None;
-    for token in sources.iter().flat_map(|source| source.tokens(request)) {
-        if token.is_empty() {
-            return Err(Denial::unauthorized("There is a place for a token, but no token in it."));
+    for source in sources {
+        for token in source.tokens(request) {
+            if token.is_empty() {
+                let text = "There is a place for a token, but no token in it.";
+                return Err(Denial::unauthorized(text));
+            }
+            if found.is_some_and(|other| other != token) {
+                let text = "There are several tokens, and they are not the same.";
+                return Err(Denial::unauthorized(text));
+            }
+            found = Some(token);
         }
-        if found.is_some_and(|other| other != token) {
-            let text = "There are several tokens, and they are not the same.";
-            return Err(Denial::unauthorized(text));
-        }
-        found = Some(token);
     }
     Ok(found)
 }
@@ -57,6 +60,7 @@ impl TokenSource {
         }
     }
 
+    #[inline(never)]
     fn tokens<'a>(&self, request: &'a Request) -> Vec<&'a str> {
         match self {
             Self::Header => request.headers().get_all("authorization").filter_map(bearer).collect(),

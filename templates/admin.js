@@ -331,10 +331,13 @@ class Table {
 
   /** Shows rows; what is there already stays in its place, so that a click or a focus is not lost. */
   put(rows) {
+    const focused = document.activeElement;
     for (const old of [...this.body.rows]) if (!rows.includes(old)) old.remove();
     rows.forEach((row, at) => {
       if (this.body.rows[at] !== row) this.body.insertBefore(row, this.body.rows[at] ?? null);
     });
+    // Who moves takes no focus along.
+    if (focused !== document.activeElement && this.body.contains(focused)) focused.focus({ preventScroll: true });
   }
 
   row(row) {

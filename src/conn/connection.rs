@@ -146,7 +146,7 @@ impl Connection {
             proxied: OnceLock::new(),
             record: Record::new(),
             receive: Mutex::new(Receive::new(&config)),
-            outbox: Outbox::new(config.outbound_bytes()),
+            outbox: Outbox::new(),
             mailbox: OnceLock::new(),
             stream: Mutex::new(Some(stream)),
             watch: Mutex::new(Watch::default()),

@@ -27,7 +27,9 @@ pub(crate) struct Story {
     opened: u64,
     /// Why the server closes, if it is none of its usual reasons.
     why: Option<&'static str>,
-    trace: Trace,
+    is_compressed: bool,
+    /// There from the second event on: to have opened is all that many have to tell.
+    trace: Option<Box<Trace>>,
 }
 
 /// An open WebSocket, as it was when it was asked for.
@@ -111,6 +113,21 @@ fn cause(end: Option<&End>, why: Option<&'static str>) -> &'static str {
     }
 }
 
+impl Story {
+    fn trace_mut(&mut self) -> &mut Trace {
+        let begun = (self.opened != 0).then_some(self.is_compressed);
+        self.trace.get_or_insert_with(|| Box::new(Trace::begun(begun)))
+    }
+
+    /// The events so far.
+    fn events(&self) -> Vec<TraceEvent> {
+        match &self.trace {
+            Some(trace) => trace.events(),
+            None => Trace::begun((self.opened != 0).then_some(self.is_compressed)).events(),
+        }
+    }
+}
+
 impl Connection {
     /// Begins what is told of a connection: its handshake is valid and goes to this route.
     pub(crate) fn begin_story(&self, route: Arc<str>) {
@@ -120,7 +137,8 @@ impl Connection {
             since: SystemTime::UNIX_EPOCH,
             opened: 0,
             why: None,
-            trace: Trace::default(),
+            is_compressed: false,
+            trace: None,
         };
         *self.story.lock() = Some(Box::new(story));
     }
@@ -136,7 +154,10 @@ impl Connection {
         let Some(told) = story.as_mut() else { return };
         told.since = SystemTime::now();
         told.opened = self.shared.clock.now();
-        told.trace.note(0, Mark::Opened { is_compressed }, 0);
+        told.is_compressed = is_compressed;
+        if let Some(trace) = &mut told.trace {
+            trace.open(is_compressed);
+        }
         let route = Arc::clone(&told.route);
         drop(story);
         self.shared.roll.open(route, self);
@@ -164,7 +185,7 @@ impl Connection {
         if let Some(story) = self.story.lock().as_mut() {
             story.why = story.why.or(mark.cause());
             let millis = self.shared.clock.now().saturating_sub(story.opened);
-            story.trace.note(millis, mark, number);
+            story.trace_mut().note(millis, mark, number);
         }
     }
 
@@ -173,8 +194,11 @@ impl Connection {
         let (traffic, queue) = (self.traffic(), self.outbox.queue_figures());
         if let Some(story) = self.story.lock().as_mut() {
             let millis = self.shared.clock.coarse().saturating_sub(story.opened);
-            story.trace.look(millis, traffic);
-            story.trace.note_queue(millis, queue.cost);
+            if story.trace.is_some() || traffic.has_messages() || queue.cost > 0 {
+                let trace = story.trace_mut();
+                trace.look(millis, traffic);
+                trace.note_queue(millis, queue.cost);
+            }
         }
     }
 
@@ -211,7 +235,7 @@ impl Connection {
 
     /// The events so far.
     pub(crate) fn events(&self) -> Vec<TraceEvent> {
-        self.story.lock().as_ref().map_or_else(Vec::new, |story| story.trace.events())
+        self.story.lock().as_ref().map_or_else(Vec::new, |story| story.events())
     }
 
     /// The whole story of a connection that is over.
@@ -220,14 +244,14 @@ impl Connection {
         let mut story = self.story.lock();
         let story = story.as_mut()?;
         let open_for = self.shared.clock.now().saturating_sub(story.opened);
-        story.trace.finish(open_for, info.traffic);
+        story.trace_mut().finish(open_for, info.traffic);
         Some(ClosedConnection {
             info,
             ended: SystemTime::now(),
             open_for: Duration::from_millis(open_for),
             cause: cause(end.as_ref(), story.why),
             closed: end.map_or_else(|| Closed::lost(Side::Server, ""), |end| end.closed),
-            events: story.trace.events(),
+            events: story.events(),
         })
     }
 }

@@ -220,8 +220,8 @@ impl WebSocket {
         let extension = waiting.extension();
         let subprotocol = waiting.subprotocol(subprotocol);
         let answer = waiting.offer.answer(subprotocol, extension.as_deref(), headers)?;
-        if let Some(pending) = pending.take() {
-            self.start(unboxed(pending), answer, || ());
+        if let Some(pending) = pending.take().map(unboxed) {
+            self.start(pending, answer, || ());
         }
         Ok(())
     }
@@ -262,10 +262,10 @@ impl WebSocket {
             return join();
         }
         let mut pending = self.pending.lock();
-        if let Some(waiting) = pending.take_if(|waiting| !waiting.is_turned_away) {
+        if let Some(waiting) = pending.take_if(|waiting| !waiting.is_turned_away).map(unboxed) {
             let (preferred, extension) = (waiting.preferred.as_deref(), waiting.extension());
             let answer = waiting.offer.default_answer(preferred, extension.as_deref());
-            return self.start(unboxed(waiting), answer, join);
+            return self.start(waiting, answer, join);
         }
         drop(pending);
         if self.is_open.load(Ordering::Acquire) {
@@ -285,7 +285,7 @@ impl WebSocket {
         if let Some((agreement, settings)) = &agreed {
             conn.outbox.deflate_with(Deflating::new(agreement, settings));
         }
-        conn.open_story(agreed.is_some());
+        conn.open_story();
         conn.open_outbox(Arc::clone(&pending.stream), answer);
         if let Some(groups) = conn.shared.groups() {
             groups.opened(Recipient::new(conn));
@@ -311,6 +311,7 @@ impl WebSocket {
 }
 
 /// Gives the box back before the hub asks for memory of the same size.
+#[allow(clippy::boxed_local, reason = "a move out of a box in place frees it with the scope")]
 fn unboxed(pending: Box<Pending>) -> Pending {
     *pending
 }

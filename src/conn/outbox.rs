@@ -11,7 +11,9 @@
 //! frame; pings and pongs pass what has not begun and do not count against the limit.
 
 use std::io::{self, ErrorKind as IoErrorKind, IoSlice};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+
+use once_cell::race::OnceBox;
 
 use crate::conn::connection::Connection;
 use crate::conn::deflating::{Deflating, OwnCompressor};
@@ -51,19 +53,19 @@ pub(crate) struct Outbox {
     /// Signalled when queued bytes went out and when the connection ends.
     pub(super) room: Condvar,
     /// How messages are compressed; empty where they are not. Set before the half opens.
-    deflating: OnceLock<Deflating>,
+    deflating: OnceBox<Deflating>,
 }
 
 impl Outbox {
     pub(crate) fn new() -> Self {
         let (state, room) = (Mutex::new(SendState::default()), Condvar::new());
-        Self { state, room, deflating: OnceLock::new() }
+        Self { state, room, deflating: OnceBox::new() }
     }
 
     /// Has messages compressed from now on.
     pub(super) fn deflate_with(&self, deflating: Deflating) {
         // The handshake is answered once.
-        let _ = self.deflating.set(deflating);
+        let _ = self.deflating.set(Box::new(deflating));
     }
 
     /// How messages are compressed, if they are.

@@ -93,6 +93,8 @@ struct Entry {
 pub(crate) struct Trace {
     /// The first event, which every open connection has: whether messages are compressed.
     opened: Option<bool>,
+    /// Why the server closes, if it is none of its usual reasons.
+    cause: Option<&'static str>,
     entries: VecDeque<Entry>,
     /// What had gone through when the keeper last looked.
     seen: Traffic,
@@ -122,8 +124,14 @@ impl Trace {
         self.opened = Some(is_compressed);
     }
 
+    /// Why the server closes, if it is none of its usual reasons.
+    pub(crate) fn cause(&self) -> Option<&'static str> {
+        self.cause
+    }
+
     /// Notes an event, `millis` after the connection opened; `number` is how many or how much.
     pub(crate) fn note(&mut self, millis: u64, mark: Mark, number: u64) {
+        self.cause = self.cause.or(mark.cause());
         let at = hundredths(millis);
         if mark.adds_up()
             && let Some(last) =

@@ -1,5 +1,5 @@
 //! The command line: which command, and its flags. The settings among the flags are declared in
-//! `said`.
+//! `settings`.
 
 use std::path::PathBuf;
 
@@ -9,8 +9,8 @@ use crate::bench::BenchArgs;
 use crate::doctor::args::DoctorArgs;
 use crate::exit::Exit;
 use crate::init::DEFAULT_FILE;
-use crate::said::Flags;
 use crate::service::args::ServiceArgs;
+use crate::settings::Flags;
 use crate::show::Form;
 use crate::tls::init::TlsArgs;
 
@@ -154,7 +154,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
-    use crate::said::find;
+    use crate::settings::find;
 
     #[test]
     fn the_grammar_is_sound() {

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::exit::{Exit, Failure};
 use crate::ready::Ready;
-use crate::said::{Flags, Setting, Source, Stated, all};
+use crate::settings::{Flags, Setting, Source, Stated, all};
 
 /// Others than owner and group may read.
 const FOR_ALL: u32 = 0o004;

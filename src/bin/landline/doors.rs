@@ -12,9 +12,9 @@ use std::net::SocketAddr;
 
 use crate::exit::{Exit, Failure};
 use crate::proxies::Proxies;
-use crate::said::{Said, find};
 use crate::settings::is_any_origin;
-use crate::values::Host;
+use crate::settings::values::Host;
+use crate::settings::{Said, find};
 
 /// Something that anybody may do.
 #[derive(Clone, Debug)]
@@ -163,7 +163,7 @@ fn is_public_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::said::{Layer, Source};
+    use crate::settings::{Layer, Source};
 
     /// What the settings are refused for, before anything is bound.
     fn refused(said: &[(&'static str, &str)]) -> Vec<String> {

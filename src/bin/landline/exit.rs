@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use landline::{Error, ErrorKind};
 
-use crate::said::Stated;
+use crate::settings::Stated;
 
 /// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use crate::exit::{Exit, Failure};
-use crate::said::{Preset, Setting, all};
+use crate::settings::{Preset, Setting, all};
 
 /// The file, if none is named.
 pub(crate) const DEFAULT_FILE: &str = "landline.toml";
@@ -77,7 +77,7 @@ fn entry(setting: &Setting) -> Result<String, Failure> {
     if let Preset::Words(words, _) = &preset {
         help += &format!(". Default: {words}");
     }
-    if setting.reload == crate::said::Reload::Restart {
+    if setting.reload == crate::settings::Reload::Restart {
         help += " (restart)";
     }
     let mut text = format!("\n{}", comment(&help));

@@ -8,7 +8,7 @@ use log::kv::{self, Key, VisitSource};
 use log::{LevelFilter, Record};
 use serde_json::{Map, Value};
 
-use crate::values::LogFormat;
+use crate::settings::values::LogFormat;
 
 /// What the targets of the library and of this program begin with.
 const OURS: &str = "landline";

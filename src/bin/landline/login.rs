@@ -8,7 +8,7 @@ use landline::{
 };
 
 use crate::exit::{Exit, Failure};
-use crate::said::{Login as Said, Stated};
+use crate::settings::{Login as Said, Stated};
 
 /// The settings that ask for something.
 const METHODS: &str = "--auth-basic-file, --auth-jwt-key, --auth-jwt-jwks, --auth-trusted-header or \

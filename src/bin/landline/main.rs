@@ -23,14 +23,12 @@ mod proxies;
 mod publish;
 mod ready;
 mod reload;
-mod said;
 mod serve;
 mod service;
 mod settings;
 mod show;
 mod signals;
 mod tls;
-mod values;
 mod watchdog;
 
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 
 use landline::{Builder, Error, Handle, Networks, ProxyHeaders, Server};
 
-use crate::said::Said;
+use crate::settings::Said;
 
 /// As with uvicorn, proxies on this machine, those that come through a Unix socket included.
 pub(crate) const TRUSTED: &str = "127.0.0.1,::1,unix";

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use landline::{Builder, PublishApi, Request, Result};
 
 use crate::doors::others_are_meant;
-use crate::said::Said;
+use crate::settings::Said;
 
 /// The flag, and the variable beside it.
 const HOW: &str = "start the server with --publish-key (or LANDLINE_PUBLISH_KEY)";
@@ -101,7 +101,7 @@ fn is_direct(request: &Request) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::said::{Layer, Source};
+    use crate::settings::{Layer, Source};
 
     fn publishing(said: &[(&'static str, &str)]) -> Publishing {
         let mut layer = Layer::default();

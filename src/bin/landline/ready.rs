@@ -6,9 +6,9 @@
 use crate::exit::Failure;
 use crate::login::Login;
 use crate::pages::Pages;
-use crate::said::Stated;
 use crate::settings::Settings;
-use crate::tls::settings::Secure;
+use crate::settings::Stated;
+use crate::tls::secure::Secure;
 
 /// Settings that a server can start with.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use crate::exit::Failure;
 use crate::pages::Files;
 use crate::publish::Publishing;
 use crate::ready::Ready;
-use crate::said::{Flags, Reload, Setting, Stated, all};
-use crate::tls::settings::Secure;
+use crate::settings::{Flags, Reload, Setting, Stated, all};
+use crate::tls::secure::Secure;
 
 /// What a reload needs to know of the server, and what it changes there.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use crate::exit::Failure;
 use crate::listen::listen;
 use crate::ready::Ready;
 use crate::reload::Reloader;
-use crate::said::{Flags, Stated};
+use crate::settings::{Flags, Stated};
 use crate::{banner, check, demo, logging, notify, signals, watchdog};
 
 /// What a service manager shows.

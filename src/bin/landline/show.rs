@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use serde_json::{Map, Value, json};
 
 use crate::exit::Failure;
-use crate::said::{Flags, Preset, Setting, Source, Stated, all};
+use crate::settings::{Flags, Preset, Setting, Source, Stated, all};
 
 /// How secrets are shown.
 const SET: &str = "(set)";

@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::session::Sessions;
 use super::throttle::Throttle;
-use crate::values::Secret;
+use crate::settings::values::Secret;
 
 /// The name of the cookie.
 pub(super) const COOKIE: &str = "landline_admin";

@@ -11,9 +11,9 @@ use super::{Admin, routes};
 use crate::doors::Doors;
 use crate::exit::{Exit, Failure};
 use crate::pages::Pages;
-use crate::said::Said;
-use crate::settings::HOST;
-use crate::values::{Host, Secret};
+use crate::settings::Said;
+use crate::settings::defaults::HOST;
+use crate::settings::values::{Host, Secret};
 
 /// Shortest and longest key in bytes.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=1024;
@@ -145,7 +145,7 @@ fn check_key(key: &Secret) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::said::{Layer, Source};
+    use crate::settings::{Layer, Source};
 
     fn page(said: &[(&'static str, &str)]) -> Result<AdminPage, Failure> {
         let mut layer = Layer::default();

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use crate::bench::template::{DIGITS, STAMP};
 use crate::bench::url::{Url, http_url, ws_url};
-use crate::values::{seconds, size};
+use crate::settings::values::{seconds, size};
 
 /// Each has a number in the stamp, and a note of when it published what.
 const MOST_PUBLISHERS: usize = 1000;

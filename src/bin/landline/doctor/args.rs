@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::bench::url::{Url, any_url};
-use crate::said::Flags;
-use crate::values::seconds;
+use crate::settings::Flags;
+use crate::settings::values::seconds;
 
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {

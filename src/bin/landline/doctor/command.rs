@@ -14,7 +14,7 @@ use crate::doctor::wire::Trust;
 use crate::doctor::{certificates, host, ports, served};
 use crate::exit::{Exit, Failure};
 use crate::ready::Ready;
-use crate::said::Stated;
+use crate::settings::Stated;
 
 /// Looks at everything.
 ///

@@ -10,11 +10,11 @@ use landline::Config;
 
 use crate::exit::{Exit, Failure};
 use crate::ready::Ready;
-use crate::said::Stated;
 use crate::service::args::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
 use crate::service::install::{Wanted, check_host, install, uninstall};
 use crate::service::status;
 use crate::settings::Settings;
+use crate::settings::Stated;
 
 /// Code of a service that is there and does not run, and of one that is not there, as systemctl has
 /// them (LSB).

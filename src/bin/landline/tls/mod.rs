@@ -3,4 +3,4 @@
 pub(crate) mod host;
 pub(crate) mod init;
 mod issue;
-pub(crate) mod settings;
+pub(crate) mod secure;

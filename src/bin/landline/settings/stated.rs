@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::exit::{Exit, Failure};
-use crate::said::all::{Said, find};
-use crate::said::flags::Flags;
-use crate::said::layer::{Layer, Source};
-use crate::said::setting::{Reload, Setting};
-use crate::said::{file, variables};
+use crate::settings::layers::Flags;
+use crate::settings::layers::{Layer, Source};
+use crate::settings::layers::{file, variables};
+use crate::settings::said::{Said, find};
+use crate::settings::setting::{Reload, Setting};
 
 /// What was said in the end.
 #[derive(Clone, Debug, Default)]

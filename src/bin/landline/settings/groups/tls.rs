@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::said::form::{CLIENT_AUTH, FILE, PORT};
-use crate::said::setting::{Many, One, Preset, declare};
-use crate::values::ClientCertificates;
+use crate::settings::form::{CLIENT_AUTH, FILE, PORT};
+use crate::settings::setting::{Many, One, Preset, declare};
+use crate::settings::values::ClientCertificates;
 
 declare! {
     /// Listening with TLS.

@@ -3,8 +3,8 @@
 use landline::{ClientAuth, Tls, TlsSettings};
 
 use crate::exit::{Exit, Failure};
-use crate::said::{Said, Stated};
-use crate::values::ClientCertificates;
+use crate::settings::values::ClientCertificates;
+use crate::settings::{Said, Stated};
 
 /// The files that are named; `None` without TLS.
 ///
@@ -85,7 +85,7 @@ impl Secure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::said::{Layer, Source};
+    use crate::settings::{Layer, Source};
 
     fn named_by(said: &[(&'static str, &[&str])]) -> Result<bool, (&'static str, String)> {
         let mut layer = Layer::default();

@@ -6,9 +6,9 @@ use clap::builder::{ArgAction, ValueParser};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
-use crate::said::all::all;
-use crate::said::layer::{Layer, Source};
-use crate::said::setting::Setting;
+use crate::settings::layers::{Layer, Source};
+use crate::settings::said::all;
+use crate::settings::setting::Setting;
 
 /// The name of the flag for the settings file.
 const FILE: &str = "config";

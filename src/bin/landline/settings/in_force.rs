@@ -1,9 +1,7 @@
 //! The settings of a run: what was said, and the defaults for the rest.
 //!
-//! Limits and times have their defaults in [`landline::Config`], the others here. How settings are
-//! declared and said: see `said`.
+//! Limits and times have their defaults in [`landline::Config`], the others in `defaults`.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,15 +13,9 @@ use crate::doors::Doors;
 use crate::exit::Failure;
 use crate::proxies::Proxies;
 use crate::publish::Publishing;
-use crate::said::{Limits, Said, Stated, WebSocket};
-use crate::values::{FileMode, Host, LogFormat, LogLevel};
-
-pub(crate) const HOST: Host = Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
-pub(crate) const PORT: u16 = 8000;
-/// Owner and group: a proxy is in the group.
-pub(crate) const UDS_MODE: FileMode = FileMode(0o660);
-pub(crate) const LOG_LEVEL: LogLevel = LogLevel::Info;
-pub(crate) const LOG_FORMAT: LogFormat = LogFormat::Text;
+use crate::settings::defaults;
+use crate::settings::values::{FileMode, Host, LogFormat};
+use crate::settings::{Limits, Said, Stated, WebSocket};
 
 /// The word for every origin, and that of Channels.
 const ANY: [&str; 2] = ["any", "*"];
@@ -73,9 +65,9 @@ impl Settings {
         let hosts = match hosts {
             Some(hosts) => hosts,
             None if listening.uds.is_some() && !has_port => Vec::new(),
-            None => vec![HOST],
+            None => vec![defaults::HOST],
         };
-        let mode = listening.uds_mode.unwrap_or(UDS_MODE);
+        let mode = listening.uds_mode.unwrap_or(defaults::UDS_MODE);
         Ok(Self {
             config,
             origins: origins(&said.access.origin.unwrap_or_default()).map_err(blame("origin"))?,
@@ -83,13 +75,13 @@ impl Settings {
             proxies,
             doors,
             hosts,
-            port: listening.port.unwrap_or(PORT),
+            port: listening.port.unwrap_or(defaults::PORT),
             ssl_port: said.tls.ssl_port,
             uds: listening.uds.map(|path| (path, mode)),
             allowed_hosts: said.access.allowed_host.filter(|names| !names.is_empty()),
             admin,
-            log_format: said.log.log_format.unwrap_or(LOG_FORMAT),
-            log_level: said.log.log_level.unwrap_or(LOG_LEVEL).filter(),
+            log_format: said.log.log_format.unwrap_or(defaults::LOG_FORMAT),
+            log_level: said.log.log_level.unwrap_or(defaults::LOG_LEVEL).filter(),
             access_log: !said.log.no_access_log.unwrap_or(false),
         })
     }
@@ -172,7 +164,7 @@ fn origins(entries: &[String]) -> landline::Result<Origins> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::said::{Layer, Source};
+    use crate::settings::{Layer, Source};
 
     /// The settings that these flags give.
     fn settings(said: &[(&'static str, &str)]) -> Result<Settings, Failure> {
@@ -190,7 +182,7 @@ mod tests {
     #[test]
     fn what_is_not_said_has_the_default() {
         let settings = settings(&[]).unwrap();
-        assert_eq!((settings.hosts, settings.port), (vec![HOST], PORT));
+        assert_eq!((settings.hosts, settings.port), (vec![defaults::HOST], defaults::PORT));
         assert_eq!(settings.config.keep_alive(), Config::default().keep_alive());
         assert_eq!(settings.config.ping_interval(), Config::default().ping_interval());
         assert!(settings.access_log && settings.allowed_hosts.is_none());

@@ -3,8 +3,8 @@
 use landline::ProxyHeaders;
 
 use crate::proxies::TRUSTED;
-use crate::said::form::{FLAG, NETWORK, PROXY_HEADERS};
-use crate::said::setting::{Many, One, Preset, declare};
+use crate::settings::form::{FLAG, NETWORK, PROXY_HEADERS};
+use crate::settings::setting::{Many, One, Preset, declare};
 
 declare! {
     /// Proxies in front.

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::said::form::{Form, Kind};
+use crate::settings::form::{Form, Kind};
 
 /// What is known of a setting apart from its type.
 #[derive(Debug)]
@@ -194,7 +194,7 @@ impl<T> Shape<T> for Many<T> {
     }
 }
 
-/// Declares a group of settings, see the module above: a struct with a field for each, the list of
+/// Declares a group of settings, see `settings`: a struct with a field for each, the list of
 /// them, and their reader.
 macro_rules! declare {
     (
@@ -212,16 +212,16 @@ macro_rules! declare {
         }
 
         impl $group {
-            pub(crate) const SETTINGS: &[$crate::said::Setting] = &[ $(
-                $crate::said::Setting::new(
+            pub(crate) const SETTINGS: &[$crate::settings::Setting] = &[ $(
+                $crate::settings::Setting::new(
                     stringify!($key),
                     $heading,
                     concat!($($help),+),
                     &$form,
-                    <$shape<$type> as $crate::said::setting::Shape<$type>>::IS_LIST,
+                    <$shape<$type> as $crate::settings::setting::Shape<$type>>::IS_LIST,
                     |text| ($form.read)(text).map(drop),
                     || $preset,
-                    $crate::said::Reload::$reload,
+                    $crate::settings::Reload::$reload,
                 ),
             )* ];
 
@@ -230,9 +230,9 @@ macro_rules! declare {
             /// # Errors
             /// The key of a value that is wrong, and why.
             pub(crate) fn read(
-                layer: &$crate::said::Layer,
+                layer: &$crate::settings::Layer,
             ) -> Result<Self, (&'static str, String)> {
-                use $crate::said::setting::Shape as _;
+                use $crate::settings::setting::Shape as _;
                 Ok(Self { $(
                     $key: <$shape<$type>>::read(layer.texts(stringify!($key)), &$form)
                         .map_err(|why| (stringify!($key), why))?,

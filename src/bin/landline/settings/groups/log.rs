@@ -1,19 +1,19 @@
 //! What is logged.
 
-use crate::said::form::{FLAG, LOG_FORMAT, LOG_LEVEL};
-use crate::said::setting::{One, Preset, declare};
-use crate::settings;
-use crate::values::{LogFormat, LogLevel};
+use crate::settings::defaults;
+use crate::settings::form::{FLAG, LOG_FORMAT, LOG_LEVEL};
+use crate::settings::setting::{One, Preset, declare};
+use crate::settings::values::{LogFormat, LogLevel};
 
 declare! {
     /// What is logged.
     Log in "Log";
 
     /// How much is logged to standard error: off, critical, error, warning, info, debug or trace
-    log_level: One<LogLevel> = LOG_LEVEL, Preset::of(settings::LOG_LEVEL), Restart;
+    log_level: One<LogLevel> = LOG_LEVEL, Preset::of(defaults::LOG_LEVEL), Restart;
 
     /// Log lines for people (text), or an object of JSON for each (json)
-    log_format: One<LogFormat> = LOG_FORMAT, Preset::of(settings::LOG_FORMAT), Restart;
+    log_format: One<LogFormat> = LOG_FORMAT, Preset::of(defaults::LOG_FORMAT), Restart;
 
     /// Leave out the line for each request and each ended WebSocket
     no_access_log: One<bool> = FLAG, Preset::of(false), Restart;

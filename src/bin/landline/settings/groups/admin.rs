@@ -1,9 +1,9 @@
 //! Where operators see what goes on.
 
-use crate::said::form::{HOST, KEY, PORT};
-use crate::said::setting::{One, Preset, declare};
-use crate::settings;
-use crate::values::{Host, Secret};
+use crate::settings::defaults;
+use crate::settings::form::{HOST, KEY, PORT};
+use crate::settings::setting::{One, Preset, declare};
+use crate::settings::values::{Host, Secret};
 
 declare! {
     /// Where operators see what goes on.
@@ -15,7 +15,7 @@ declare! {
         Restart;
 
     /// Address of that listener
-    admin_host: One<Host> = HOST, Preset::of(settings::HOST), Restart;
+    admin_host: One<Host> = HOST, Preset::of(defaults::HOST), Restart;
 
     /// Key that the admin page and the metrics need, 16 characters or more; safer in the settings
     /// file or the environment, where other users of the machine do not see it

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use landline::{ProxyHeaders, Rate};
 
-use crate::values::{
+use crate::settings::values::{
     ClientCertificates, FileMode, Host, LogFormat, LogLevel, Secret, client_certificates,
     close_code, file_mode, host, host_name, level, log_format, log_level, network, path,
     path_begin, port, proxy_headers, rate, seconds, secret, size, size_or_zero, switch, text,

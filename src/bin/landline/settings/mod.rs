@@ -1,18 +1,20 @@
-//! What was said about the settings: each is declared once, and three layers may say something.
+//! The settings: each is declared once, three layers may say something about it, and the rest has
+//! its default.
 //!
 //! ```text
-//! flags ──┐                                        (groups/*.rs: the declarations)
-//! variables ──┼─► layer: text and source by key ─► Said: typed, `None` where nobody said anything
-//! file ───┘   flag > variable > file                 └─► settings.rs: defaults, library types
+//! flags ─────┐ layers/                      groups/: the declarations, of setting, form, values
+//! variables ─┼─► Layer: text, source ─► Stated: what was said in the end, and where
+//! file ──────┘   flag > variable > file   └─► Said: typed, `None` where nobody said anything
+//!                                              └─► Settings (in_force): defaults, library types
 //! ```
 //!
 //! Every layer yields texts, and one reader judges them, so a value means the same wherever it
 //! stands, and a wrong one is reported with its place. Defaults are no layer: they live where the
-//! values are used, in [`landline::Config`] or in `settings`.
+//! values are used, in [`landline::Config`] or in `defaults`.
 //!
 //! # To add a setting
 //! 1. In the file of its group below `groups` add its lines (a new group: a file beside them, and a
-//!    line in `groups/mod.rs` and in `all.rs`):
+//!    line in `groups/mod.rs` and in `said.rs`):
 //!    ```text
 //!    /// One sentence for the help, without a dot; the unit stands in the form
 //!    ws_max_size: One<usize> = BYTES, Preset::of(Config::default().message_bytes()), Live;
@@ -26,24 +28,24 @@
 //!    "an example")` for what has no value by default.
 //! 4. `Live` if SIGHUP changes it in a server that runs (then `reload.rs` hands it on), else
 //!    `Restart`.
-//! 5. Use it in `settings.rs`: `said.websocket.ws_max_size`. What only the library can judge is
+//! 5. Use it in `in_force.rs`: `said.websocket.ws_max_size`. What only the library can judge is
 //!    reported with `said.place("key")`.
 //! 6. If it opens a door to strangers, add it to `doors.rs`.
 //! 7. Name the flag in the list of the README; a test compares.
 
-mod all;
-mod file;
-mod flags;
+pub(crate) mod defaults;
 pub(crate) mod form;
 mod groups;
-mod layer;
+mod in_force;
+mod layers;
+mod said;
 mod setting;
 mod stated;
-mod variables;
+pub(crate) mod values;
 
-pub(crate) use all::{Said, all, find};
-pub(crate) use flags::Flags;
 pub(crate) use groups::{Limits, Login, WebSocket};
-pub(crate) use layer::{Layer, Source};
+pub(crate) use in_force::{Settings, is_any_origin};
+pub(crate) use layers::{Flags, Layer, Source};
+pub(crate) use said::{Said, all, find};
 pub(crate) use setting::{Preset, Reload, Setting};
 pub(crate) use stated::Stated;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::said::form::{CLOSE_CODE, FILE, FLAG, KEY, PATH_BEGIN, SECONDS, TEXT, URL};
-use crate::said::setting::{Many, One, Preset, declare};
-use crate::values::Secret;
+use crate::settings::form::{CLOSE_CODE, FILE, FLAG, KEY, PATH_BEGIN, SECONDS, TEXT, URL};
+use crate::settings::setting::{Many, One, Preset, declare};
+use crate::settings::values::Secret;
 
 declare! {
     /// Who clients are, and who of them may come in.

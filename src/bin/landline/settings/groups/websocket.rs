@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use landline::{Config, Deflate, Rate};
 
-use crate::said::form::{BYTES, BYTES_OR_ZERO, LEVEL, RATE, SECONDS, SWITCH};
-use crate::said::setting::{One, Preset, declare};
+use crate::settings::form::{BYTES, BYTES_OR_ZERO, LEVEL, RATE, SECONDS, SWITCH};
+use crate::settings::setting::{One, Preset, declare};
 
 declare! {
     /// What WebSockets may do, and how they are kept alive.

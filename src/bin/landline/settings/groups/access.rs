@@ -1,8 +1,8 @@
 //! Who may come in.
 
-use crate::said::form::{HOST_NAME, KEY, ORIGIN};
-use crate::said::setting::{Many, One, Preset, declare};
-use crate::values::Secret;
+use crate::settings::form::{HOST_NAME, KEY, ORIGIN};
+use crate::settings::setting::{Many, One, Preset, declare};
+use crate::settings::values::Secret;
 
 declare! {
     /// Who may come in.

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::said::form::DIRECTORY;
-use crate::said::setting::{One, Preset, declare};
+use crate::settings::form::DIRECTORY;
+use crate::settings::setting::{One, Preset, declare};
 
 declare! {
     /// What browsers are shown.

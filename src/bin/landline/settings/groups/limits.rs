@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use landline::{Config, Rate};
 
-use crate::said::form::{BYTES, COUNT, RATE, SECONDS};
-use crate::said::setting::{One, Preset, declare};
+use crate::settings::form::{BYTES, COUNT, RATE, SECONDS};
+use crate::settings::setting::{One, Preset, declare};
 
 declare! {
     /// How much and how long.

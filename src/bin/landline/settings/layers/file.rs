@@ -11,10 +11,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::exit::{Exit, Failure};
-use crate::said::all::{all, find};
-use crate::said::form::Kind;
-use crate::said::layer::{Layer, Source};
-use crate::said::setting::Setting;
+use crate::settings::form::Kind;
+use crate::settings::layers::{Layer, Source};
+use crate::settings::said::{all, find};
+use crate::settings::setting::Setting;
 
 /// How alike two keys have to be for "did you mean", from 0 to 1.
 const ALIKE: f64 = 0.8;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::said::all::find;
-use crate::said::setting::Reload;
+use crate::settings::said::find;
+use crate::settings::setting::Reload;
 
 /// Where a value stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

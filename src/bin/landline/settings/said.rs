@@ -1,10 +1,10 @@
 //! All groups together.
 
-use crate::said::groups::{
+use crate::settings::groups::{
     Access, Admin, Insecure, Limits, Listening, Log, Login, Pages, Proxies, Tls, WebSocket,
 };
-use crate::said::layer::Layer;
-use crate::said::setting::Setting;
+use crate::settings::layers::Layer;
+use crate::settings::setting::Setting;
 
 macro_rules! groups {
     ($( $(#[doc = $doc:literal])* $name:ident: $group:ident; )*) => {

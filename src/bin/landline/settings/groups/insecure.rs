@@ -1,7 +1,7 @@
 //! What opens a door to strangers, said aloud. See `doors`.
 
-use crate::said::form::FLAG;
-use crate::said::setting::{One, Preset, declare};
+use crate::settings::form::FLAG;
+use crate::settings::setting::{One, Preset, declare};
 
 declare! {
     /// What opens a door to strangers, said aloud.

@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::exit::{Exit, Failure};
-use crate::said::all::all;
-use crate::said::layer::{Layer, Source};
-use crate::said::setting::Setting;
+use crate::settings::layers::{Layer, Source};
+use crate::settings::said::all;
+use crate::settings::setting::Setting;
 
 /// The variable that names the settings file.
 pub(crate) const FILE: &str = "LANDLINE_CONFIG";

@@ -392,6 +392,7 @@ async function tellStory(table, id) {
       ["Client", story.forwarded ? `${story.forwarded} by ${story.peer}` : story.peer], ["Route", story.route], ["User", story.user ?? "not known"],
       ["Opened", new Date(story.since).toLocaleString()],
       ["In", `${count(story.received)}, ${bytes(story.bytes_received)}`], ["Out", `${count(story.sent)}, ${bytes(story.bytes_sent)}`],
+      ["Subprotocol", story.subprotocol ?? "none"], ["Compression", story.compressed ? "agreed" : "none"],
       ["Highest queue", bytes(story.high)], ["Lost", count(story.lost)],
     ];
     if (Array.isArray(story.groups)) facts.push(["Groups", story.groups.map(visible).join(", ") || "none"]);

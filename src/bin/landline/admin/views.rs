@@ -172,6 +172,9 @@ fn row(info: &ConnectionInfo) -> Value {
     json!({
         "id": info.id,
         "peer": info.peer.to_string(),
+        "forwarded": (info.client != info.peer.ip()).then(|| info.client.to_string()),
+        "subprotocol": info.subprotocol,
+        "compressed": info.is_compressed,
         "route": &*info.route,
         "user": info.user,
         "since": millis_of(info.since),
@@ -219,7 +222,9 @@ impl Filter {
 
     fn fits_info(&self, info: &ConnectionInfo) -> bool {
         let (id, peer) = (format!("conn-{}", info.id), info.peer.to_string());
-        let texts = [&*id, &*peer, &*info.route, info.user.as_deref().unwrap_or("")];
+        let client = info.client.to_string();
+        let user = info.user.as_deref().unwrap_or("");
+        let texts = [&*id, &*peer, &*client, &*info.route, user];
         self.fits(texts)
             || (!self.0.is_empty() && self.fits(info.groups.iter().map(|g| g.as_str())))
     }

@@ -241,7 +241,8 @@ fn from_init_over_check_and_config_to_a_server() {
     assert!(again.stderr.contains("is there already and stays as it is"), "{}", again.stderr);
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
     let other = format!("{}/other.toml", directory.text());
-    run(&["init", &other]);
+    let ended = run(&["init", "--quiet", &other]);
+    assert_eq!((ended.code, &*ended.stdout, &*ended.stderr), (Some(0), "", ""));
     assert_ne!(fs::read_to_string(&other).unwrap(), text, "secrets are fresh each time");
 }
 

@@ -33,6 +33,18 @@ fn trusting(authority: &str) -> Arc<ClientConfig> {
     Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
+#[test]
+fn without_a_directory_the_files_go_where_the_readme_looks_for_them() {
+    let directory = Directory::new();
+    let program = env!("CARGO_BIN_EXE_landline");
+    let (words, place) = (["tls", "init", "--lan"], directory.file("."));
+    let status = Command::new(program).args(words).current_dir(place).output().unwrap().status;
+    assert!(status.success());
+    for name in ["ca.pem", "server.pem", "server.key"] {
+        assert!(directory.file("tls").join(name).exists(), "{name}");
+    }
+}
+
 /// Asks the last address that the banner names with https.
 fn ask(program: &Program, config: &Arc<ClientConfig>, name: &str) -> std::io::Result<String> {
     try_get(&mut connect(program, config, name), "/echo?message=here")

@@ -8,6 +8,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use rustix::process::Signal;
+
 use crate::program::{Directory, Ended, Program, landline, run};
 
 /// A settings file in a directory of its own.
@@ -163,6 +165,37 @@ fn a_file_that_cannot_be_read_is_code_1() {
         let ended = run(&["--config", &path]);
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
         assert!(ended.stderr.contains(&path) && ended.stderr.contains(why), "{}", ended.stderr);
+    }
+}
+
+/// What never ends, or never begins, must hold up neither a start nor a server that runs.
+#[test]
+fn no_file_is_waited_for_and_none_fills_the_memory() {
+    let directory = Directory::with("landline.toml", "");
+    let path = directory.path.join("landline.toml");
+    let program = Program::serve(&["--config", path.to_str().unwrap()]);
+    fs::remove_file(&path).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
+    program.signal(Signal::HUP);
+    program.logged("it is a pipe");
+    fs::remove_file(&path).unwrap();
+    fs::File::create(&path).unwrap().set_len(20 << 20).unwrap();
+    program.signal(Signal::HUP);
+    program.logged("it is longer than 16 MiB");
+    program.connect().get("/");
+    program.signal(Signal::TERM);
+    assert_eq!(program.end().code, Some(0));
+
+    let pipe = format!("{}/pipe", directory.text());
+    rustix::fs::mkfifoat(rustix::fs::CWD, &*pipe, 0o600.into()).unwrap();
+    for flag in ["--auth-basic-file", "--auth-jwt-key", "--auth-jwt-jwks", "--ssl-keyfile"] {
+        let mut args = vec!["check", flag, &pipe];
+        if flag == "--ssl-keyfile" {
+            args.extend(["--ssl-certfile", &pipe]);
+        }
+        let ended = run(&args);
+        assert_eq!(ended.code, Some(1));
+        assert!(ended.stderr.contains("it is a pipe"), "{flag}: {}", ended.stderr);
     }
 }
 

@@ -30,6 +30,7 @@ mod show;
 mod signals;
 mod tls;
 mod watchdog;
+mod whole_file;
 
 use std::process::ExitCode;
 

@@ -107,7 +107,10 @@ impl AdminPage {
         doors: &Doors,
     ) -> Result<SocketAddr, Failure> {
         let handle = server.handle();
-        let config = Config::default().with_max_connections(Some(CONNECTIONS));
+        // So that nobody alone can keep the others out.
+        let config = Config::default()
+            .with_max_connections(Some(CONNECTIONS))
+            .with_max_connections_per_address(Some(CONNECTIONS / 2));
         let builder = Server::builder().config(config).templates(pages.templates);
         let builder = pages.files.serve(routes(builder, &self.admin));
         let builder = builder.route("/healthz", Probe::alive().of(&handle));

@@ -7,8 +7,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::thread;
+
+use once_cell::race::OnceBox;
 
 use crate::config::Config;
 use crate::conn::buffers::Buffers;
@@ -18,6 +20,7 @@ use crate::conn::groups::Groups;
 use crate::conn::hold::Holders;
 use crate::conn::mailbox::Mailbox;
 use crate::conn::outbox::Outbox;
+use crate::conn::own_config::OwnConfig;
 use crate::conn::receive::Receive;
 use crate::conn::record::{Clock, Phase, Record};
 use crate::conn::refusals::Refusals;
@@ -39,7 +42,7 @@ const SPARE_PER_CORE: usize = 2;
 /// What all connections of a server share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// For connections to come; one that is open keeps what it began with.
+    /// For requests and connections to come; a WebSocket that is open keeps what it began with.
     config: Mutex<Arc<Config>>,
     pub(crate) clock: Clock,
     pub(crate) poller: Poller,
@@ -114,18 +117,17 @@ impl Shared {
 pub(crate) struct Connection {
     id: u64,
     peer: Peer,
-    /// The address that a PROXY header names; boxed, since most have none.
-    proxied: OnceLock<Box<SocketAddr>>,
+    /// The address that a PROXY header names; most have none.
+    proxied: OnceBox<SocketAddr>,
     pub(crate) shared: Arc<Shared>,
-    /// As it was when the connection began.
-    pub(crate) config: Arc<Config>,
+    pub(crate) config: OwnConfig,
     pub(crate) record: Record,
     pub(crate) receive: Mutex<Receive>,
     /// What came in, written with the receive half's lock held.
     pub(crate) heard: Heard,
     pub(crate) outbox: Outbox,
     /// Group messages for the handler; made at the first use, since it costs a descriptor.
-    mailbox: OnceLock<Box<Mailbox>>,
+    mailbox: OnceBox<Mailbox>,
     /// For those who end the connection from outside; gone once it is over, so that a forgotten
     /// `Sender` holds no descriptor.
     stream: Mutex<Option<Arc<Stream>>>,
@@ -147,18 +149,25 @@ impl Connection {
         Self {
             id,
             peer: stream.peer(),
-            proxied: OnceLock::new(),
+            proxied: OnceBox::new(),
             record: Record::new(),
             receive: Mutex::new(Receive::new(&config)),
-            outbox: Outbox::new(config.outbound_bytes()),
-            mailbox: OnceLock::new(),
+            outbox: Outbox::new(),
+            mailbox: OnceBox::new(),
             stream: Mutex::new(Some(stream)),
             watch: Mutex::new(Watch::default()),
             heard: Heard::default(),
             story: Mutex::new(None),
-            config,
+            config: OwnConfig::new(config),
             shared,
         }
+    }
+
+    /// Takes over limits and times that the server was given after the connection began; before
+    /// there is a WebSocket.
+    pub(crate) fn renew_config(&self, config: Arc<Config>) {
+        *self.receive.lock() = Receive::new(&config);
+        self.config.renew(config);
     }
 
     /// The number that stands in every log line and in the system's name for the thread.
@@ -168,7 +177,7 @@ impl Connection {
 
     /// The other end, or for whom a proxy says that the connection is.
     pub(crate) fn peer(&self) -> Peer {
-        self.proxied.get().map_or(self.peer, |client| Peer::from(**client))
+        self.proxied.get().map_or(self.peer, |client| Peer::from(*client))
     }
 
     /// Takes note of whom a PROXY header names; the first counts.
@@ -201,7 +210,7 @@ impl Connection {
 
     /// The inbox for group messages, if it is in use.
     pub(crate) fn mailbox(&self) -> Option<&Mailbox> {
-        self.mailbox.get().map(Box::as_ref)
+        self.mailbox.get()
     }
 
     /// No handler is left to take group messages.

@@ -1,7 +1,7 @@
 //! Users and sessions that are told to go.
 //!
 //! Who is open is closed. Who is on the way in was perhaps found to be good before that, and gets no
-//! further either: each handshake knows the number of the last dismissal before it began.
+//! further either: each login knows the number of the last dismissal before it was looked at.
 //!
 //! ```text
 //! handshake: number ─► who is it? ─► listed ─► is a later one about it? ─► stays, or is closed at once
@@ -45,6 +45,15 @@ struct Dismissal {
     number: u64,
     who: Who,
     farewell: CloseFrame,
+}
+
+/// Whose a connection is, as far as that is not told of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Login {
+    /// The hash of the key of the session.
+    pub(super) session: Option<u64>,
+    /// The number of the last dismissal before it was found out.
+    pub(super) number: u64,
 }
 
 /// Who is told to go.
@@ -93,22 +102,21 @@ impl Dismissals {
         state.sessions.iter().filter(|(_, hash)| **hash == session).map(|(id, _)| *id).collect()
     }
 
-    /// A connection is open, whose handshake began after the one of this number; it is closed if a
-    /// later one is about it.
-    pub(super) fn enter(&self, conn: &Connection, session: Option<u64>, begun: u64) {
-        if let Some(session) = session {
+    /// A connection of somebody is open; it is closed if a dismissal since then is about it.
+    pub(super) fn enter(&self, conn: &Connection, login: Login) {
+        if let Some(session) = login.session {
             self.state.lock().sessions.insert(conn.id(), session);
         }
-        if self.number() != begun {
-            self.look_back(conn, session, begun);
+        if self.number() != login.number {
+            self.look_back(conn, login);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn look_back(&self, conn: &Connection, session: Option<u64>, begun: u64) {
+    fn look_back(&self, conn: &Connection, Login { session, number }: Login) {
         let (_, user) = conn.route_and_user();
-        if let Some(farewell) = self.farewell(user.as_deref(), session, begun) {
+        if let Some(farewell) = self.farewell(user.as_deref(), session, number) {
             log::info!("conn-{}: closed with {}, it was told to go", conn.id(), farewell.code());
             conn.note(Mark::Operator, 0);
             conn.close(farewell);

@@ -2,9 +2,9 @@
 //! ended.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::conn::connection::Connection;
 use crate::conn::mailbox::Mailbox;
@@ -21,13 +21,23 @@ use crate::ws::{Closed, Side, close_code};
 pub(crate) struct Story {
     /// The pattern of the route, never the path: there are few of them.
     route: Arc<str>,
-    user: Option<Box<str>>,
-    since: SystemTime,
+    /// In a box because few have any: a story without it is what most of them are.
+    about: Option<Box<About>>,
+    /// When the handshake was answered, in microseconds of the wall clock.
+    since: u64,
     /// The same moment by the keeper's clock; zero until the handshake is answered.
     opened: u64,
-    /// Why the server closes, if it is none of its usual reasons.
-    why: Option<&'static str>,
-    trace: Trace,
+    /// There from the second event on: to have opened is all that many have to tell.
+    trace: Option<Box<Trace>>,
+}
+
+/// What is known of some connections only.
+#[derive(Debug, Default)]
+struct About {
+    user: Option<Box<str>>,
+    /// Whom a trusted proxy speaks for.
+    forwarded: Option<IpAddr>,
+    subprotocol: Option<Box<str>>,
 }
 
 /// An open WebSocket, as it was when it was asked for.
@@ -38,10 +48,17 @@ pub struct ConnectionInfo {
     pub id: u64,
     /// The client's address; `0.0.0.0:0` for one that came through a Unix socket.
     pub peer: SocketAddr,
+    /// The address of the client, as [`Request::client`](crate::Request::client): that of the
+    /// `peer`, or what a trusted proxy says in its header fields.
+    pub client: IpAddr,
     /// The pattern of its route.
     pub route: Arc<str>,
     /// The name of its user, where one is known.
     pub user: Option<String>,
+    /// The subprotocol that was agreed on, if one was.
+    pub subprotocol: Option<String>,
+    /// True if messages may be compressed: client and server have agreed on it.
+    pub is_compressed: bool,
     /// When its handshake was answered.
     pub since: SystemTime,
     /// What went through.
@@ -111,18 +128,55 @@ fn cause(end: Option<&End>, why: Option<&'static str>) -> &'static str {
     }
 }
 
+impl Story {
+    fn about_mut(&mut self) -> &mut About {
+        self.about.get_or_insert_default()
+    }
+
+    fn user(&self) -> Option<&str> {
+        self.about.as_ref()?.user.as_deref()
+    }
+
+    /// What has been noted, of a connection that compresses its messages or does not.
+    fn trace_mut(&mut self, is_compressed: bool) -> &mut Trace {
+        let opened = self.opened;
+        self.trace.get_or_insert_with(|| Box::new(begun(opened, is_compressed)))
+    }
+
+    /// The events so far, of a connection that compresses its messages or does not.
+    fn events(&self, is_compressed: bool) -> Vec<TraceEvent> {
+        match &self.trace {
+            Some(trace) => trace.events(),
+            None => begun(self.opened, is_compressed).events(),
+        }
+    }
+
+    /// Why the server closes, if it is none of its usual reasons.
+    fn why(&self) -> Option<&'static str> {
+        self.trace.as_ref()?.cause()
+    }
+}
+
+/// What there is to tell of a connection as long as nothing was noted.
+fn begun(opened: u64, is_compressed: bool) -> Trace {
+    Trace::begun((opened != 0).then_some(is_compressed))
+}
+
 impl Connection {
-    /// Begins what is told of a connection: its handshake is valid and goes to this route.
-    pub(crate) fn begin_story(&self, route: Arc<str>) {
-        let story = Story {
-            route,
-            user: None,
-            since: SystemTime::UNIX_EPOCH,
-            opened: 0,
-            why: None,
-            trace: Trace::default(),
-        };
+    /// Begins what is told of a connection: its handshake is valid and goes to this route, for a
+    /// client that a trusted proxy speaks for if there is one.
+    pub(crate) fn begin_story(&self, route: Arc<str>, forwarded: Option<IpAddr>) {
+        let about = forwarded.map(|_| Box::new(About { forwarded, ..About::default() }));
+        let story = Story { route, about, since: 0, opened: 0, trace: None };
         *self.story.lock() = Some(Box::new(story));
+    }
+
+    /// Takes note of the subprotocol that the answer of the handshake names.
+    pub(super) fn name_subprotocol(&self, name: Option<&str>) {
+        let Some(name) = name else { return };
+        if let Some(story) = self.story.lock().as_mut() {
+            story.about_mut().subprotocol = Some(name.into());
+        }
     }
 
     /// True if it is a WebSocket, or was to be one.
@@ -131,12 +185,14 @@ impl Connection {
     }
 
     /// The handshake is answered: the connection is listed among the open ones from now on.
-    pub(super) fn open_story(self: &Arc<Self>, is_compressed: bool) {
+    pub(super) fn open_story(self: &Arc<Self>) {
         let mut story = self.story.lock();
         let Some(told) = story.as_mut() else { return };
-        told.since = SystemTime::now();
+        told.since = micros_of(SystemTime::now());
         told.opened = self.shared.clock.now();
-        told.trace.note(0, Mark::Opened { is_compressed }, 0);
+        if let Some(trace) = &mut told.trace {
+            trace.open(self.is_compressed());
+        }
         let route = Arc::clone(&told.route);
         drop(story);
         self.shared.roll.open(route, self);
@@ -145,9 +201,9 @@ impl Connection {
     /// Whose connection it is, unless that is known.
     pub(crate) fn name_user(&self, name: &str) {
         if let Some(story) = self.story.lock().as_mut()
-            && story.user.is_none()
+            && story.user().is_none()
         {
-            story.user = Some(name.into());
+            story.about_mut().user = Some(name.into());
         }
     }
 
@@ -155,21 +211,20 @@ impl Connection {
     pub(crate) fn route_and_user(&self) -> (Arc<str>, Option<String>) {
         let story = self.story.lock();
         let Some(story) = story.as_deref() else { return ("".into(), None) };
-        (Arc::clone(&story.route), story.user.as_deref().map(str::to_owned))
+        (Arc::clone(&story.route), story.user().map(str::to_owned))
     }
 
     /// True if it is this user's.
     pub(crate) fn is_of(&self, name: &str) -> bool {
-        self.story.lock().as_ref().is_some_and(|story| story.user.as_deref() == Some(name))
+        self.story.lock().as_ref().is_some_and(|story| story.user() == Some(name))
     }
 
     /// Notes an event for those who ask later; nothing unless it is a WebSocket.
     #[cold]
     pub(crate) fn note(&self, mark: Mark, number: u64) {
         if let Some(story) = self.story.lock().as_mut() {
-            story.why = story.why.or(mark.cause());
             let millis = self.shared.clock.now().saturating_sub(story.opened);
-            story.trace.note(millis, mark, number);
+            story.trace_mut(self.is_compressed()).note(millis, mark, number);
         }
     }
 
@@ -178,9 +233,16 @@ impl Connection {
         let (traffic, queue) = (self.traffic(), self.outbox.queue_figures());
         if let Some(story) = self.story.lock().as_mut() {
             let millis = self.shared.clock.coarse().saturating_sub(story.opened);
-            story.trace.look(millis, traffic);
-            story.trace.note_queue(millis, queue.cost);
+            if story.trace.is_some() || traffic.has_messages() || queue.cost > 0 {
+                let trace = story.trace_mut(self.is_compressed());
+                trace.look(millis, traffic);
+                trace.note_queue(millis, queue.cost);
+            }
         }
+    }
+
+    fn is_compressed(&self) -> bool {
+        self.outbox.deflating().is_some()
     }
 
     /// What went through so far.
@@ -200,12 +262,17 @@ impl Connection {
         let untaken = self.mailbox().map_or(0, Mailbox::lost);
         let story = self.story.lock();
         let story = story.as_deref()?;
+        let about = story.about.as_deref();
+        let peer = self.peer().address();
         Some(ConnectionInfo {
             id: self.id(),
-            peer: self.peer().address(),
+            peer,
+            client: about.and_then(|about| about.forwarded).unwrap_or(peer.ip()),
             route: Arc::clone(&story.route),
-            user: story.user.as_deref().map(str::to_owned),
-            since: story.since,
+            user: story.user().map(str::to_owned),
+            subprotocol: about.and_then(|about| about.subprotocol.as_deref()).map(str::to_owned),
+            is_compressed: self.is_compressed(),
+            since: UNIX_EPOCH + Duration::from_micros(story.since),
             traffic,
             queued_bytes: queue.bytes,
             queue_high_bytes: queue.high,
@@ -216,7 +283,7 @@ impl Connection {
 
     /// The events so far.
     pub(crate) fn events(&self) -> Vec<TraceEvent> {
-        self.story.lock().as_ref().map_or_else(Vec::new, |story| story.trace.events())
+        self.story.lock().as_ref().map_or_else(Vec::new, |story| story.events(self.is_compressed()))
     }
 
     /// The whole story of a connection that is over.
@@ -225,16 +292,22 @@ impl Connection {
         let mut story = self.story.lock();
         let story = story.as_mut()?;
         let open_for = self.shared.clock.now().saturating_sub(story.opened);
-        story.trace.finish(open_for, info.traffic);
+        story.trace_mut(self.is_compressed()).finish(open_for, info.traffic);
         Some(ClosedConnection {
             info,
             ended: SystemTime::now(),
             open_for: Duration::from_millis(open_for),
-            cause: cause(end.as_ref(), story.why),
+            cause: cause(end.as_ref(), story.why()),
             closed: end.map_or_else(|| Closed::lost(Side::Server, ""), |end| end.closed),
-            events: story.trace.events(),
+            events: story.events(self.is_compressed()),
         })
     }
+}
+
+/// Microseconds of the wall clock.
+fn micros_of(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl WebSocket {
@@ -258,6 +331,13 @@ mod tests {
     fn caused(by: Side, code: u16, reason: &str) -> &'static str {
         let closed = Closed::from_frame(by, &CloseFrame::new(code, reason).unwrap(), true);
         cause(Some(&End { closed, violation: None }), None)
+    }
+
+    /// With the two words that the allocator adds it is a block of 64 bytes, and there is one for
+    /// each connection.
+    #[test]
+    fn what_every_connection_remembers_is_little() {
+        assert!(size_of::<Story>() <= 56, "{}", size_of::<Story>());
     }
 
     #[test]

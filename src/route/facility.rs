@@ -194,6 +194,7 @@ impl Facility {
         })?;
         let name = FacilityName::new(name);
         let asked = Flags::parse(request.raw_query())?;
+        let dismissal = request.dismissal();
         let identity = match &self.identify {
             Some(identify) => identify(request),
             None => request.identity().cloned().unwrap_or_default(),
@@ -204,8 +205,8 @@ impl Facility {
                 ws.name_user(name);
             }
         }
-        if let (Some(ws), Some(key)) = (request.websocket(), identity.session_key()) {
-            ws.name_session(key);
+        if let (Some(ws), Some(_)) = (request.websocket(), &self.identify) {
+            ws.name_login(identity.session_key(), dismissal);
         }
         let identity = with_signed_groups(request, identity)?;
         let flags = self.allowed(request, asked)?;

@@ -44,7 +44,6 @@ pub(crate) trait Source: Send + Sync {
     fn client_certificate(&self) -> Option<&ClientCertificate>;
 
     /// The number of the last user or session that was told to go.
-    #[cfg_attr(not(feature = "auth"), expect(dead_code, reason = "nothing is kept of anybody"))]
     fn dismissal(&self) -> u64;
 
     /// Takes note that what is called now needs much of the stack.
@@ -126,7 +125,6 @@ impl Request {
 
     /// What was found out of somebody before the one of this number was told to go may be no longer
     /// so.
-    #[cfg(feature = "auth")]
     pub(crate) fn dismissal(&self) -> u64 {
         self.source.dismissal()
     }
@@ -150,17 +148,20 @@ impl Request {
         self.websocket = Some(websocket);
     }
 
-    /// Takes note of who sends it, and of the words with which a WebSocket of it is closed when that
-    /// is good no more.
-    pub(crate) fn set_identity(&mut self, identity: Identity, farewell: Option<Arc<CloseFrame>>) {
+    /// Takes note of who sends it, of the words with which a WebSocket of it is closed when that is
+    /// good no more, and of the last dismissal before it was found out.
+    pub(crate) fn set_identity(
+        &mut self,
+        identity: Identity,
+        farewell: Option<Arc<CloseFrame>>,
+        dismissal: u64,
+    ) {
         if let Some(ws) = &mut self.websocket {
             ws.hide_bearer();
             if let Some(name) = identity.name() {
                 ws.name_user(name);
             }
-            if let Some(key) = identity.session_key() {
-                ws.name_session(key);
-            }
+            ws.name_login(identity.session_key(), dismissal);
             if let (Some(at), Some(farewell)) = (identity.expires(), farewell) {
                 ws.expire(Expiry { at, farewell });
             }

@@ -11,7 +11,7 @@
 use std::net::SocketAddr;
 
 use crate::exit::{Exit, Failure};
-use crate::proxies::{Proxies, is_everybody};
+use crate::proxies::{Proxies, has_everybody};
 use crate::settings::is_any_origin;
 use crate::settings::values::Host;
 use crate::settings::{Said, find};
@@ -71,11 +71,12 @@ impl Doors {
                 },
             ),
             (
-                trusts_any_header(said),
+                said.login.auth_trusted_header.is_some()
+                    && has_everybody(said.login.auth_trusted_proxy.as_deref()),
                 permits.insecure_trust_any_proxy,
                 Door {
                     open: "anybody may say to be any user",
-                    remedy: "name the proxy that has its users log in with --auth-trusted-proxy",
+                    remedy: "name your proxies with --auth-trusted-proxy",
                     permit: "insecure_trust_any_proxy",
                 },
             ),
@@ -131,12 +132,6 @@ impl Doors {
     fn refuse_admin(&self, place: &str) -> Result<(), Failure> {
         refuse(self.admin.as_slice(), &format!("other machines can reach {place}"))
     }
-}
-
-/// True if the header with the user's name is taken from everybody.
-fn trusts_any_header(said: &Said) -> bool {
-    let proxies = said.login.auth_trusted_proxy.as_deref().unwrap_or_default();
-    said.login.auth_trusted_header.is_some() && proxies.iter().any(|entry| is_everybody(entry))
 }
 
 /// A sentence for each door.
@@ -210,7 +205,7 @@ mod tests {
     #[test]
     fn everybody_is_believed_on_loopback_or_said_aloud() {
         let public = ("host", "0.0.0.0");
-        for all in ["*", "0.0.0.0/0", "::/0"] {
+        for all in ["*", "0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96"] {
             let all = ("forwarded_allow_ips", all);
             for used in [("proxy_headers", "true"), ("proxy_protocol", "true")] {
                 assert!(refused(&[all, used]).is_empty());
@@ -226,9 +221,9 @@ mod tests {
     }
 
     #[test]
-    fn nobody_says_by_a_header_who_he_is_where_others_reach_the_server() {
+    fn everybody_is_whoever_one_says_on_loopback_or_said_aloud() {
         let (header, public) = (("auth_trusted_header", "X-Remote-User"), ("host", "0.0.0.0"));
-        for all in ["*", "0.0.0.0/0", "::/0"] {
+        for all in ["*", "0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96"] {
             let all = ("auth_trusted_proxy", all);
             assert!(refused(&[header, all]).is_empty());
             let texts = refused(&[header, all, public]);
@@ -237,9 +232,8 @@ mod tests {
                 refused(&[header, all, public, ("insecure_trust_any_proxy", "true")]).is_empty()
             );
         }
-        // Who is believed about addresses is not thereby believed about users.
-        let addresses = [("forwarded_allow_ips", "10.0.0.0/8"), ("proxy_headers", "true")];
-        assert!(refused(&[header, public, addresses[0], addresses[1]]).is_empty());
+        assert!(refused(&[header, ("auth_trusted_proxy", "192.0.2.1"), public]).is_empty());
+        assert!(refused(&[header, public]).is_empty());
     }
 
     #[test]

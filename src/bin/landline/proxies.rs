@@ -37,8 +37,7 @@ impl Proxies {
     pub(crate) fn trust_everybody(said: &Said) -> bool {
         let said = &said.proxies;
         let is_used = said.proxy_headers == Some(true) || said.proxy_protocol == Some(true);
-        let networks = said.forwarded_allow_ips.as_deref().unwrap_or_default();
-        is_used && networks.iter().any(|network| is_everybody(network))
+        is_used && has_everybody(said.forwarded_allow_ips.as_deref())
     }
 
     /// Tells the server before it is bound.
@@ -57,7 +56,9 @@ impl Proxies {
     }
 }
 
-/// True if an entry of a list of proxies stands for every address.
-pub(crate) fn is_everybody(entry: &str) -> bool {
-    entry.split(',').map(str::trim).any(|network| network == "*" || network.ends_with("/0"))
+/// True if a list of networks names all addresses there are, of IPv4 or IPv6, in whatever words.
+pub(crate) fn has_everybody(networks: Option<&[String]>) -> bool {
+    // What is no list is reported by its reader.
+    let networks = Networks::list(networks.unwrap_or_default()).unwrap_or_default();
+    networks.to_string().split(", ").any(|network| network.ends_with("/0"))
 }

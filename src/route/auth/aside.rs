@@ -8,11 +8,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::turns::Turns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::{Condvar, Mutex};
 
@@ -22,14 +24,16 @@ const STACK_BYTES: usize = 1024 * 1024;
 const IDLE: Duration = Duration::from_secs(10);
 
 /// Threads for one kind of work. They end soon after it is dropped.
-pub(super) struct Aside(Arc<Shared>);
+pub(super) struct Aside {
+    shared: Arc<Shared>,
+    /// Whose turn it is to have something done.
+    turns: Turns,
+}
 
 struct Shared {
     state: Mutex<State>,
     /// Something is to be done, or nothing ever will be.
     called: Condvar,
-    /// Somebody's turn is over.
-    returned: Condvar,
     most: usize,
 }
 
@@ -38,8 +42,6 @@ struct State {
     threads: usize,
     /// Those of the threads that wait.
     idle: usize,
-    /// Those whose turn it is.
-    turns: usize,
     is_over: bool,
 }
 
@@ -48,10 +50,10 @@ type Job = Box<dyn FnOnce() + Send>;
 impl Aside {
     /// Does at most so many things at a time.
     pub(super) fn new(most: usize) -> Self {
-        let (jobs, threads, idle, turns, is_over) = (VecDeque::new(), 0, 0, 0, false);
-        let state = Mutex::new(State { jobs, threads, idle, turns, is_over });
-        let (called, returned) = (Condvar::new(), Condvar::new());
-        Self(Arc::new(Shared { state, called, returned, most: most.max(1) }))
+        let most = most.max(1);
+        let state = State { jobs: VecDeque::new(), threads: 0, idle: 0, is_over: false };
+        let shared = Shared { state: Mutex::new(state), called: Condvar::new(), most };
+        Self { shared: Arc::new(shared), turns: Turns::new(most) }
     }
 
     /// As many as there are processors: for work that computes.
@@ -59,7 +61,7 @@ impl Aside {
         Self::new(thread::available_parallelism().map_or(1, usize::from))
     }
 
-    /// Has something done and waits for it; a panic goes on here.
+    /// Has something done for a client and waits for it; a panic goes on here.
     ///
     /// # Blocking
     /// Until it is done; while others have their turn, until the deadline.
@@ -69,40 +71,28 @@ impl Aside {
     #[inline(never)]
     pub(super) fn run<T: Send + 'static>(
         &self,
+        client: IpAddr,
         deadline: Instant,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
-        let _turn = self.0.take_turn(deadline)?;
+        let _turn = self.turns.take(client, deadline).ok_or_else(too_late)?;
         let done = Arc::new(Done { outcome: Mutex::new(None), told: Condvar::new() });
         let theirs = Arc::clone(&done);
         // Boxed, so that it does not lie on this stack more than once.
         let work = move || catch_unwind(AssertUnwindSafe(|| Box::new(work())));
-        self.0.give(Box::new(move || theirs.tell(work())))?;
+        self.shared.give(Box::new(move || theirs.tell(work())))?;
         Ok(*done.wait().unwrap_or_else(|panic| resume_unwind(panic)))
     }
 }
 
 impl Drop for Aside {
     fn drop(&mut self) {
-        self.0.state.lock().is_over = true;
-        self.0.called.notify_all();
+        self.shared.state.lock().is_over = true;
+        self.shared.called.notify_all();
     }
 }
 
 impl Shared {
-    #[inline(never)]
-    fn take_turn(&self, deadline: Instant) -> Result<Turn<'_>> {
-        let mut state = self.state.lock();
-        while state.turns >= self.most {
-            let is_late = self.returned.wait_until(&mut state, deadline).timed_out();
-            if is_late && state.turns >= self.most {
-                return Err(Error::new(ErrorKind::Timeout, "too many wait for their turn"));
-            }
-        }
-        state.turns += 1;
-        Ok(Turn(self))
-    }
-
     #[inline(never)]
     fn give(self: &Arc<Self>, job: Job) -> Result<()> {
         let mut state = self.state.lock();
@@ -155,14 +145,8 @@ impl Shared {
     }
 }
 
-/// The turn of one, until it is dropped.
-struct Turn<'a>(&'a Shared);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.state.lock().turns -= 1;
-        self.0.returned.notify_one();
-    }
+fn too_late() -> Error {
+    Error::new(ErrorKind::Timeout, "too many wait for their turn")
 }
 
 /// Where the outcome is put.
@@ -191,7 +175,7 @@ impl<T> Done<T> {
 
 impl fmt::Debug for Aside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Aside({})", self.0.most)
+        write!(f, "Aside({})", self.shared.most)
     }
 }
 
@@ -201,6 +185,8 @@ mod tests {
 
     use super::*;
 
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(60)
     }
@@ -208,12 +194,12 @@ mod tests {
     #[test]
     fn what_is_done_comes_back_and_so_does_a_panic() {
         let aside = Aside::new(1);
-        assert_eq!(aside.run(soon(), || 1 + 1).unwrap(), 2);
-        let panics = catch_unwind(AssertUnwindSafe(|| aside.run(soon(), || panic!("on purpose"))));
+        assert_eq!(aside.run(HERE, soon(), || 1 + 1).unwrap(), 2);
+        let panics =
+            catch_unwind(AssertUnwindSafe(|| aside.run(HERE, soon(), || panic!("on purpose"))));
         assert!(panics.is_err());
-        assert!(aside.run(soon(), || thread::current().name() == Some("auth")).unwrap());
-        let state = aside.0.state.lock();
-        assert_eq!((state.threads, state.turns), (1, 0), "the thread outlives the panic");
+        assert!(aside.run(HERE, soon(), || thread::current().name() == Some("auth")).unwrap());
+        assert_eq!(aside.shared.state.lock().threads, 1, "the thread outlives the panic");
     }
 
     #[test]
@@ -229,27 +215,29 @@ mod tests {
                     begun.send(()).unwrap();
                     may_go.lock().recv().unwrap();
                 };
-                scope.spawn(|| aside.run(soon(), work).unwrap());
+                scope.spawn(|| aside.run(HERE, soon(), work).unwrap());
             }
             has_begun.recv().unwrap();
             has_begun.recv().unwrap();
-            let late = aside.run(Instant::now(), || ()).unwrap_err();
+            let late = aside.run(HERE, Instant::now(), || ()).unwrap_err();
             assert_eq!(late.kind(), ErrorKind::Timeout);
             go.send(()).unwrap();
-            assert_eq!(aside.run(soon(), || "in turn").unwrap(), "in turn");
+            assert_eq!(aside.run(HERE, soon(), || "in turn").unwrap(), "in turn");
             go.send(()).unwrap();
         });
-        assert!(aside.0.state.lock().threads <= 2);
+        assert!(aside.shared.state.lock().threads <= 2);
     }
 
     #[test]
     fn many_are_served_by_few_and_nothing_is_left_behind() {
         let aside = Aside::new(3);
-        let shared = Arc::clone(&aside.0);
+        let shared = Arc::clone(&aside.shared);
         thread::scope(|scope| {
             for number in 0..50 {
                 let aside = &aside;
-                scope.spawn(move || assert_eq!(aside.run(soon(), move || number).unwrap(), number));
+                scope.spawn(move || {
+                    assert_eq!(aside.run(HERE, soon(), move || number).unwrap(), number)
+                });
             }
         });
         assert!(shared.state.lock().threads <= 3);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -243,10 +244,15 @@ impl BackendAuth {
     /// Asks, and understands the answer.
     // Inlined, its frame would be part of every look at what is known.
     #[inline(never)]
-    fn ask(&self, lines: &[(&str, Cow<'_, [u8]>)], deadline: Instant) -> Found<Verdict> {
+    fn ask(
+        &self,
+        lines: &[(&str, Cow<'_, [u8]>)],
+        client: IpAddr,
+        deadline: Instant,
+    ) -> Found<Verdict> {
         let lines = lines.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec()));
         let (asker, lines): (_, Vec<_>) = (self.clone(), lines.collect());
-        let outcome = self.known.aside.run(deadline, move || asker.call(lines, deadline));
+        let outcome = self.known.aside.run(client, deadline, move || asker.call(lines, deadline));
         match outcome.flatten() {
             Ok(Verdict::Known(identity)) => {
                 let rest = identity.expires().map(|at| at.duration_since(SystemTime::now()));
@@ -380,7 +386,8 @@ impl Authenticator for BackendAuth {
         let dismissal = request.dismissal().to_le_bytes();
         let key = self.known.hasher.key(parts.chain([&dismissal[..]]));
         let deadline = Instant::now() + self.timeout;
-        let verdict = self.known.answers.get(&key, deadline, || self.ask(&lines, deadline));
+        let verdict =
+            self.known.answers.get(&key, deadline, || self.ask(&lines, request.client(), deadline));
         Ok(verdict.unwrap_or_else(unclear))
     }
 

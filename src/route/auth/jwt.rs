@@ -1,6 +1,7 @@
 //! `Jwt`, signed tokens that say whose they are and for how long.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -24,6 +25,9 @@ use crate::sync::Mutex;
 
 /// Longest token in bytes unless it is said otherwise.
 const TOKEN_BYTES: usize = 8 * 1024;
+
+/// For whom a token is examined that the application brings.
+const NOBODY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 /// How long a token waits while all processors are busy with others.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -275,7 +279,7 @@ impl Jwt {
     /// `Protocol`: the token is not good, with the reason. The text does not show it. `Timeout`: it
     /// cannot be checked now.
     pub fn verify(&self, token: &str) -> Result<Identity> {
-        self.examine(token, SystemTime::now()).map_err(|flaw| {
+        self.examine(token, NOBODY, SystemTime::now()).map_err(|flaw| {
             let is_unclear = flaw == Flaw::Unclear;
             let kind = if is_unclear { ErrorKind::Timeout } else { ErrorKind::Protocol };
             Error::new(kind, flaw.text())
@@ -285,13 +289,14 @@ impl Jwt {
     /// Examines a token on another thread: that takes room on the stack and memory for a moment,
     /// which the thread of a connection would keep.
     #[inline(never)]
-    fn examine(&self, token: &str, now: SystemTime) -> Result<Identity, Flaw> {
+    fn examine(&self, token: &str, client: IpAddr, now: SystemTime) -> Result<Identity, Flaw> {
         if token.len() > self.token_bytes {
             return Err(Flaw::TooLong);
         }
         let (examiner, token) = (self.examiner.clone(), token.to_owned());
         let aside = &self.examiner.keys.aside;
-        let examined = aside.run(Instant::now() + PATIENCE, move || examiner.examine(&token, now));
+        let examined =
+            aside.run(client, Instant::now() + PATIENCE, move || examiner.examine(&token, now));
         examined.unwrap_or_else(|error| {
             log::error!("a token cannot be checked: {}", error.chain());
             Err(Flaw::Unclear)
@@ -334,7 +339,7 @@ impl Authenticator for Jwt {
             Ok(None) => return Ok(Verdict::NotMine),
             Err(denial) => return Ok(Verdict::Refused(denial)),
         };
-        Ok(match self.examine(token, SystemTime::now()) {
+        Ok(match self.examine(token, request.client(), SystemTime::now()) {
             Ok(identity) => Verdict::Known(identity),
             Err(flaw) => Verdict::Refused(self.denial(flaw)),
         })

@@ -40,12 +40,16 @@ mod secret_file;
 #[cfg(feature = "auth")]
 mod token;
 mod trusted;
+#[cfg(feature = "auth")]
+mod turns;
 mod verdict;
 
 #[cfg(feature = "auth")]
 pub use backend::BackendAuth;
 #[cfg(feature = "auth")]
 pub use basic::BasicAuth;
+#[cfg(all(feature = "auth", any(test, feature = "internals")))]
+pub(crate) use basic::read_basic;
 #[cfg(feature = "auth")]
 pub use group_signer::GroupSigner;
 #[cfg(not(feature = "auth"))]

@@ -60,19 +60,34 @@ impl TokenSource {
         }
     }
 
-    #[inline(never)]
     fn tokens<'a>(&self, request: &'a Request) -> Vec<&'a str> {
         match self {
-            Self::Header => request.headers().get_all("authorization").filter_map(bearer).collect(),
+            Self::Header => of_header(request),
             Self::Subprotocol => {
                 let offered = request.websocket().map_or(&[][..], |ws| ws.subprotocols());
                 let word = offered.iter().position(|name| name == BEARER);
                 word.and_then(|at| offered.get(at + 1)).map(String::as_str).into_iter().collect()
             }
-            Self::Cookie(name) => request.head().cookies(name).collect(),
-            Self::Query(name) => request.query_all(name).collect(),
+            Self::Cookie(name) => of_cookie(request, name),
+            Self::Query(name) => of_query(request, name),
         }
     }
+}
+
+// Apart, so that the frames of their iterators do not lie in one: a connection keeps its stack.
+#[inline(never)]
+fn of_header(request: &Request) -> Vec<&str> {
+    request.headers().get_all("authorization").filter_map(bearer).collect()
+}
+
+#[inline(never)]
+fn of_cookie<'a>(request: &'a Request, name: &str) -> Vec<&'a str> {
+    request.head().cookies(name).collect()
+}
+
+#[inline(never)]
+fn of_query<'a>(request: &'a Request, name: &str) -> Vec<&'a str> {
+    request.query_all(name).collect()
 }
 
 /// What follows the word `Bearer` (RFC 6750 2.1); the word alone is followed by nothing.

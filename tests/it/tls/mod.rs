@@ -5,6 +5,7 @@ mod client;
 mod duplex;
 mod files;
 mod handshakes;
+mod hostile;
 #[cfg(feature = "cli")]
 mod program;
 mod proxied;

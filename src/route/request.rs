@@ -123,8 +123,7 @@ impl Request {
         &self.surroundings
     }
 
-    /// What was found out of somebody before the one of this number was told to go may be no longer
-    /// so.
+    /// What was found out of somebody before the dismissal of this number may be no longer so.
     pub(crate) fn dismissal(&self) -> u64 {
         self.source.dismissal()
     }
@@ -158,9 +157,6 @@ impl Request {
     ) {
         if let Some(ws) = &mut self.websocket {
             ws.hide_bearer();
-            if let Some(name) = identity.name() {
-                ws.name_user(name);
-            }
             ws.name_login(identity.session_key(), dismissal);
             if let (Some(at), Some(farewell)) = (identity.expires(), farewell) {
                 ws.expire(Expiry { at, farewell });

@@ -299,6 +299,10 @@ impl WebSocket {
         if let Some((agreement, settings)) = &agreed {
             conn.outbox.deflate_with(Deflating::new(agreement, settings));
         }
+        let terms = pending.terms.map_or_else(Terms::default, |terms| *terms);
+        if let Some(login) = terms.login {
+            conn.shared.dismissals.enter(conn.id(), login);
+        }
         conn.open_story();
         conn.open_outbox(Arc::clone(&pending.stream), answer);
         if let Some(groups) = conn.shared.groups() {
@@ -307,7 +311,6 @@ impl WebSocket {
         let joined = join();
         conn.flush();
         let client = agreed.map(|(agreement, _)| agreement.client);
-        let terms = pending.terms.map_or_else(Terms::default, |terms| *terms);
         let pace = terms.pace(&conn.config);
         conn.receive.lock().open(conn, pending.stream, client, pace, pending.early);
         conn.record.set_phase(Phase::WebSocket);
@@ -315,7 +318,7 @@ impl WebSocket {
             conn.shared.expiries.set(conn.id(), expiry);
         }
         if let Some(login) = terms.login {
-            conn.shared.dismissals.enter(conn, login);
+            conn.shared.dismissals.look_back(conn, login);
         }
         self.is_open.store(true, Ordering::Release);
         joined

@@ -102,19 +102,23 @@ impl Dismissals {
         state.sessions.iter().filter(|(_, hash)| **hash == session).map(|(id, _)| *id).collect()
     }
 
-    /// A connection of somebody is open; it is closed if a dismissal since then is about it.
-    pub(super) fn enter(&self, conn: &Connection, login: Login) {
+    /// A connection of somebody is about to be open: listed before its client knows of it.
+    pub(super) fn enter(&self, id: u64, login: Login) {
         if let Some(session) = login.session {
-            self.state.lock().sessions.insert(conn.id(), session);
+            self.state.lock().sessions.insert(id, session);
         }
+    }
+
+    /// A connection is open and listed; it is closed if a dismissal since its login is about it.
+    pub(super) fn look_back(&self, conn: &Connection, login: Login) {
         if self.number() != login.number {
-            self.look_back(conn, login);
+            self.close_late(conn, login);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn look_back(&self, conn: &Connection, Login { session, number }: Login) {
+    fn close_late(&self, conn: &Connection, Login { session, number }: Login) {
         let (_, user) = conn.route_and_user();
         if let Some(farewell) = self.farewell(user.as_deref(), session, number) {
             log::info!("conn-{}: closed with {}, it was told to go", conn.id(), farewell.code());

@@ -358,7 +358,7 @@ impl Session {
                 request.surroundings().origins.check(request.head(), request.site())?;
                 let (conn, stream) = (Arc::clone(&self.conn), Arc::clone(&self.arrival.stream));
                 let early = self.io.take_early();
-                self.conn.begin_story(Arc::clone(route.name()));
+                self.conn.begin_story(Arc::clone(route.name()), request.forwarded_client());
                 request.set_websocket(WebSocket::pending(conn, stream, offer, early));
                 Ok(())
             }

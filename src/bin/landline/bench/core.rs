@@ -1,7 +1,7 @@
 //! The connections of one thread of load: opened a few at a time, sent to, ended.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -399,5 +399,11 @@ impl Link {
 }
 
 fn broken(error: &io::Error) -> End {
-    End::Broken(error.to_string())
+    End::Broken(match error.kind() {
+        // It has ended with something of ours unread.
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
+            format!("ended by the server with a reset: {error}")
+        }
+        _ => error.to_string(),
+    })
 }

@@ -129,6 +129,32 @@ fn a_new_certificate_of_the_same_authority_counts_after_sighup() {
     assert!(ask(&program, &config, "bank.example").is_err());
 }
 
+/// To begin with TLS, or to end it, is not done while others go on; each key of it is named.
+#[test]
+fn tls_is_not_turned_on_or_off_by_sighup() {
+    let (_made, path) = made();
+    let directory = Directory::new();
+    let file = directory.file("landline.toml");
+    let with =
+        format!("ssl_certfile = [\"{path}/server.pem\"]\nssl_keyfile = [\"{path}/server.key\"]\n");
+    let start = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        Program::serve(&["--config", file.to_str().unwrap()])
+    };
+    let told = |program: &Program, text: &str| {
+        std::fs::write(&file, text).unwrap();
+        program.signal(Signal::HUP);
+        program.logged("a restart is needed for ssl_certfile, ssl_keyfile: in force is what was")
+    };
+    let plain = start("");
+    told(&plain, &with);
+    assert_eq!(plain.connect().get("/echo?message=here").text(), "here");
+    let secure = start(&with);
+    let line = told(&secure, "ws_max_size = 5\n");
+    assert!(line.contains("changed ws_max_size; a restart"), "{line}");
+    assert!(ask(&secure, &trusting(&format!("{path}/ca.pem")), "localhost").is_ok());
+}
+
 #[test]
 fn plain_and_tls_and_a_unix_socket_at_the_same_time() {
     let (directory, path) = made();

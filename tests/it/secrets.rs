@@ -275,7 +275,10 @@ impl Talkative {
         for command in ["config", "check"] {
             let ended =
                 Program::spawn(landline(&[command, "--config", path.to_str().unwrap()])).end();
-            self.seen.push((format!("landline {command}"), ended.stdout + &ended.stderr));
+            let all = ended.stdout + &ended.stderr;
+            let acts = |c: char| c.is_control() && c != '\n';
+            assert!(!all.contains(acts), "landline {command}: {all:?}");
+            self.seen.push((format!("landline {command}"), all));
         }
     }
 

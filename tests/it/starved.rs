@@ -116,7 +116,7 @@ struct Deniable {
 }
 
 impl Deniable {
-    fn start() -> Self {
+    fn start(args: &[&str]) -> Self {
         let directory = Directory::below(std::env::temp_dir());
         let mut path = env!("CARGO_BIN_EXE_landline").into();
         let user = geteuid().is_root().then(|| 60_000 + std::process::id() % 5000);
@@ -129,6 +129,7 @@ impl Deniable {
         }
         let mut command = as_user(binary(&path), user);
         command.args(["serve", "--port", "0", "--limit-concurrency", "1000"]);
+        command.args(args);
         Self { program: Program::listening(command), user, _directory: directory }
     }
 
@@ -149,7 +150,7 @@ fn as_user(mut command: Command, user: Option<u32>) -> Command {
 
 #[test]
 fn without_threads_clients_are_answered_503() {
-    let server = Deniable::start();
+    let server = Deniable::start(&[]);
     let program = &server.program;
     let mut open = program.websocket("/echo");
     let mut waiting = program.connect();
@@ -165,4 +166,36 @@ fn without_threads_clients_are_answered_503() {
     let before = getrlimit(Resource::Nproc).maximum;
     server.allow_threads(&before.map_or("unlimited".into(), |count| count.to_string()));
     assert_eq!(program.connect().get(ECHO).status, 200);
+}
+
+/// Another thread serves a TLS connection than the one that shook hands; where it cannot be had,
+/// the first goes on.
+#[cfg(feature = "tls")]
+#[test]
+fn a_client_that_has_shaken_hands_is_served_without_another_thread() {
+    use std::io::Write as _;
+
+    use crate::tls::certificates::{Authority, Directory as Certificates};
+    use crate::tls::client::{connect_to, get, try_get};
+
+    let (directory, authority) = (Certificates::new(), Authority::new("tests"));
+    let (chain, key) = authority.vouch(&["localhost"]).write(&directory, "server");
+    // The server is somebody else.
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let [chain, key] = [&chain, &key].map(|path| path.to_str().unwrap());
+    let server = Deniable::start(&["--ssl-certfile", chain, "--ssl-keyfile", key]);
+    let stdout = server.program.stdout();
+    let url = stdout.split("https://").nth(1).expect("an address with TLS");
+    let address = url.split('/').next().unwrap().parse().unwrap();
+    let config = authority.client();
+    let mut early = connect_to(address, &config, "localhost");
+    // It has the thread that greets it.
+    early.conn.write_tls(&mut early.sock).unwrap();
+    early.conn.read_tls(&mut early.sock).unwrap();
+    early.conn.process_new_packets().unwrap();
+    server.allow_threads("1");
+    assert!(get(&mut early, ECHO).ends_with("here"));
+    let mut late = connect_to(address, &config, "localhost");
+    assert!(late.flush().and_then(|()| try_get(&mut late, ECHO)).is_err());
+    server.program.logged("cannot start a thread");
 }

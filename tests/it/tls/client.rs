@@ -39,9 +39,7 @@ impl Secure {
 
     /// As [`connect`](Self::connect), asking for a name.
     pub(crate) fn connect_as(&self, config: &Arc<ClientConfig>, name: &str) -> Encrypted {
-        let name = ServerName::try_from(name.to_owned()).expect("a name");
-        let client = ClientConnection::new(Arc::clone(config), name).expect("a client");
-        StreamOwned::new(client, Client::stream(self.address))
+        connect_to(self.address, config, name)
     }
 
     /// A client with an open WebSocket on a path.
@@ -62,6 +60,13 @@ impl Drop for Secure {
             let _ = thread.join();
         }
     }
+}
+
+/// A client of any server, which has not shaken hands yet.
+pub(crate) fn connect_to(address: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> Encrypted {
+    let name = ServerName::try_from(name.to_owned()).expect("a name");
+    let client = ClientConnection::new(Arc::clone(config), name).expect("a client");
+    StreamOwned::new(client, Client::stream(address))
 }
 
 /// Sends a request that ends the connection, and receives all of the answer; the end must be that

@@ -1,10 +1,14 @@
 //! TLS from outside: real certificates, real clients.
 
-mod certificates;
-mod client;
+pub(crate) mod certificates;
+pub(crate) mod client;
 mod duplex;
 mod files;
 mod handshakes;
+#[cfg(feature = "cli")]
+mod keys;
+#[cfg(feature = "cli")]
+mod load;
 #[cfg(feature = "cli")]
 mod program;
 mod proxied;

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{Deflate, Rate};
+use crate::config::{Config, Deflate, Rate};
 use crate::conn::connection::Connection;
 use crate::conn::deflating::Deflating;
 use crate::conn::expiry::Expiry;
@@ -35,17 +35,43 @@ pub(super) struct Pending {
     preferred: Option<Box<str>>,
     /// How messages are compressed if the client wants it too.
     compression: Option<Deflate>,
-    /// How fast messages may come.
-    pace: Pace,
-    /// Until when the connection may stay open.
-    pub(super) expiry: Option<Expiry>,
+    /// What is asked of this client alone. In a box because few have any: the room that a
+    /// handshake leaves behind has to fit what its thread asks for next.
+    pub(super) terms: Option<Box<Terms>>,
     /// A token came as a subprotocol, so the answer is to name that way of bringing one.
     has_bearer: bool,
     /// It will be answered as plain HTTP, whoever uses the socket meanwhile.
     is_turned_away: bool,
 }
 
+/// What a route or an identity asks of a client beyond the settings of the server.
+#[derive(Default)]
+pub(super) struct Terms {
+    /// How fast messages may come; the outer `None` leaves that to the server's settings.
+    messages: Option<Option<Rate>>,
+    bytes: Option<Option<Rate>>,
+    /// Until when the connection may stay open.
+    pub(super) expiry: Option<Expiry>,
+}
+
+impl Terms {
+    /// How fast messages may come under these settings of the server.
+    fn pace(&self, config: &Config) -> Pace {
+        let pace = Pace::of(config);
+        Pace {
+            messages: self.messages.unwrap_or(pace.messages),
+            bytes: self.bytes.unwrap_or(pace.bytes),
+            ..pace
+        }
+    }
+}
+
 impl Pending {
+    /// The terms, made if nothing was asked before.
+    pub(super) fn terms_mut(&mut self) -> &mut Terms {
+        self.terms.get_or_insert_default()
+    }
+
     /// What of the client's offers to compress is accepted.
     fn agree(&self) -> Option<(Agreement, Deflate)> {
         let settings = self.compression?;
@@ -75,17 +101,16 @@ impl WebSocket {
         early: Vec<u8>,
     ) -> Self {
         let offered = offer.subprotocols().to_vec();
-        let (compression, pace) = (conn.config.compression(), Pace::of(&conn.config));
-        let (preferred, is_turned_away) = (None, false);
-        let (expiry, has_bearer) = (None, false);
+        let compression = conn.config.compression();
+        let (preferred, terms) = (None, None);
+        let (has_bearer, is_turned_away) = (false, false);
         let pending = Pending {
             offer,
             stream,
             early,
             preferred,
             compression,
-            pace,
-            expiry,
+            terms,
             has_bearer,
             is_turned_away,
         };
@@ -119,7 +144,7 @@ impl WebSocket {
     /// Says until when the connection may stay open.
     pub(crate) fn expire(&self, expiry: Expiry) {
         if let Some(pending) = self.pending.lock().as_mut() {
-            pending.expiry = Some(expiry);
+            pending.terms_mut().expiry = Some(expiry);
         }
     }
 
@@ -132,10 +157,13 @@ impl WebSocket {
 
     /// Says for this route how fast messages may come; what is `None` stays as it is.
     pub(crate) fn pace_with(&self, messages: Option<Option<Rate>>, bytes: Option<Option<Rate>>) {
+        if messages.is_none() && bytes.is_none() {
+            return;
+        }
         if let Some(pending) = self.pending.lock().as_mut() {
-            let pace = &mut pending.pace;
-            pace.messages = messages.unwrap_or(pace.messages);
-            pace.bytes = bytes.unwrap_or(pace.bytes);
+            let terms = pending.terms_mut();
+            terms.messages = messages.or(terms.messages);
+            terms.bytes = bytes.or(terms.bytes);
         }
     }
 
@@ -192,8 +220,8 @@ impl WebSocket {
         let extension = waiting.extension();
         let subprotocol = waiting.subprotocol(subprotocol);
         let answer = waiting.offer.answer(subprotocol, extension.as_deref(), headers)?;
-        if let Some(pending) = pending.take() {
-            self.start(unboxed(pending), answer, || ());
+        if let Some(pending) = pending.take().map(unboxed) {
+            self.start(pending, answer, || ());
         }
         Ok(())
     }
@@ -234,10 +262,10 @@ impl WebSocket {
             return join();
         }
         let mut pending = self.pending.lock();
-        if let Some(waiting) = pending.take_if(|waiting| !waiting.is_turned_away) {
+        if let Some(waiting) = pending.take_if(|waiting| !waiting.is_turned_away).map(unboxed) {
             let (preferred, extension) = (waiting.preferred.as_deref(), waiting.extension());
             let answer = waiting.offer.default_answer(preferred, extension.as_deref());
-            return self.start(unboxed(waiting), answer, join);
+            return self.start(waiting, answer, join);
         }
         drop(pending);
         if self.is_open.load(Ordering::Acquire) {
@@ -257,7 +285,7 @@ impl WebSocket {
         if let Some((agreement, settings)) = &agreed {
             conn.outbox.deflate_with(Deflating::new(agreement, settings));
         }
-        conn.open_story(agreed.is_some());
+        conn.open_story();
         conn.open_outbox(Arc::clone(&pending.stream), answer);
         if let Some(groups) = conn.shared.groups() {
             groups.opened(Recipient::new(conn));
@@ -265,9 +293,11 @@ impl WebSocket {
         let joined = join();
         conn.flush();
         let client = agreed.map(|(agreement, _)| agreement.client);
-        conn.receive.lock().open(conn, pending.stream, client, pending.pace, pending.early);
+        let terms = pending.terms.map_or_else(Terms::default, |terms| *terms);
+        let pace = terms.pace(&conn.config);
+        conn.receive.lock().open(conn, pending.stream, client, pace, pending.early);
         conn.record.set_phase(Phase::WebSocket);
-        if let Some(expiry) = pending.expiry {
+        if let Some(expiry) = terms.expiry {
             conn.shared.expiries.set(conn.id(), expiry);
         }
         self.is_open.store(true, Ordering::Release);
@@ -281,6 +311,7 @@ impl WebSocket {
 }
 
 /// Gives the box back before the hub asks for memory of the same size.
+#[allow(clippy::boxed_local, reason = "a move out of a box in place frees it with the scope")]
 fn unboxed(pending: Box<Pending>) -> Pending {
     *pending
 }

@@ -15,8 +15,8 @@ pub(crate) const MESSAGE_OVERHEAD: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
     messages: VecDeque<Message>,
-    /// Those behind them.
-    packed: Packed,
+    /// Those behind them; boxed, since most connections never have any.
+    packed: Option<Box<Packed>>,
     /// What all of them cost.
     bytes: usize,
 }
@@ -27,7 +27,7 @@ impl Arrivals {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.messages.len() + self.packed.len()
+        self.messages.len() + self.packed.as_ref().map_or(0, |packed| packed.len())
     }
 
     /// What they cost: payloads and overhead.
@@ -51,12 +51,12 @@ impl Arrivals {
     pub(super) fn push_packed(&mut self, packed: Packed) {
         self.unpack();
         self.bytes += packed.payload_bytes() + MESSAGE_OVERHEAD * packed.len();
-        self.packed = packed;
+        self.packed = Some(Box::new(packed));
     }
 
     /// Takes the oldest.
     pub(super) fn pop(&mut self) -> Option<Message> {
-        let message = self.messages.pop_front().or_else(|| self.packed.pop())?;
+        let message = self.messages.pop_front().or_else(|| self.pop_packed())?;
         self.bytes -= message.len() + MESSAGE_OVERHEAD;
         Some(message)
     }
@@ -68,9 +68,17 @@ impl Arrivals {
         }
     }
 
+    fn pop_packed(&mut self) -> Option<Message> {
+        let message = self.packed.as_mut()?.pop();
+        if self.packed.as_ref().is_some_and(|packed| packed.len() == 0) {
+            self.packed = None;
+        }
+        message
+    }
+
     /// Makes room for what comes behind the packed ones.
     fn unpack(&mut self) {
-        while let Some(message) = self.packed.pop() {
+        while let Some(message) = self.pop_packed() {
             self.messages.push_back(message);
         }
     }

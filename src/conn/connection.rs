@@ -7,8 +7,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::thread;
+
+use once_cell::race::OnceBox;
 
 use crate::config::Config;
 use crate::conn::buffers::Buffers;
@@ -110,8 +112,8 @@ impl Shared {
 pub(crate) struct Connection {
     id: u64,
     peer: Peer,
-    /// The address that a PROXY header names; boxed, since most have none.
-    proxied: OnceLock<Box<SocketAddr>>,
+    /// The address that a PROXY header names; most have none.
+    proxied: OnceBox<SocketAddr>,
     pub(crate) shared: Arc<Shared>,
     /// As it was when the connection began.
     pub(crate) config: Arc<Config>,
@@ -121,7 +123,7 @@ pub(crate) struct Connection {
     pub(crate) heard: Heard,
     pub(crate) outbox: Outbox,
     /// Group messages for the handler; made at the first use, since it costs a descriptor.
-    mailbox: OnceLock<Box<Mailbox>>,
+    mailbox: OnceBox<Mailbox>,
     /// For those who end the connection from outside; gone once it is over, so that a forgotten
     /// `Sender` holds no descriptor.
     stream: Mutex<Option<Arc<Stream>>>,
@@ -143,11 +145,11 @@ impl Connection {
         Self {
             id,
             peer: stream.peer(),
-            proxied: OnceLock::new(),
+            proxied: OnceBox::new(),
             record: Record::new(),
             receive: Mutex::new(Receive::new(&config)),
-            outbox: Outbox::new(config.outbound_bytes()),
-            mailbox: OnceLock::new(),
+            outbox: Outbox::new(),
+            mailbox: OnceBox::new(),
             stream: Mutex::new(Some(stream)),
             watch: Mutex::new(Watch::default()),
             heard: Heard::default(),
@@ -164,7 +166,7 @@ impl Connection {
 
     /// The other end, or for whom a proxy says that the connection is.
     pub(crate) fn peer(&self) -> Peer {
-        self.proxied.get().map_or(self.peer, |client| Peer::from(**client))
+        self.proxied.get().map_or(self.peer, |client| Peer::from(*client))
     }
 
     /// Takes note of whom a PROXY header names; the first counts.
@@ -197,7 +199,7 @@ impl Connection {
 
     /// The inbox for group messages, if it is in use.
     pub(crate) fn mailbox(&self) -> Option<&Mailbox> {
-        self.mailbox.get().map(Box::as_ref)
+        self.mailbox.get()
     }
 
     /// No handler is left to take group messages.

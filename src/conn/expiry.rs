@@ -157,7 +157,7 @@ impl WebSocket {
     pub fn set_expiry(&self, at: SystemTime) {
         let mut pending = self.pending.lock();
         match pending.as_mut() {
-            Some(pending) => match &mut pending.expiry {
+            Some(pending) => match &mut pending.terms_mut().expiry {
                 Some(expiry) => expiry.at = at,
                 none => {
                     let farewell = CloseFrame::of_server(close_code::TOKEN_EXPIRED, EXPIRED);

@@ -161,7 +161,7 @@ impl Connection {
     fn hold_frame(&self, state: &mut SendState, header: &HeaderBytes, payload: &[u8]) -> bool {
         let held_bytes = state.held.len() + header.as_slice().len() + payload.len();
         // What is held may have to be queued.
-        let limit = self.config.held_bytes().min(self.outbox.limit);
+        let limit = self.config.held_bytes().min(self.config.outbound_bytes());
         // Under the lock, since another thread may have taken the last message and answered it.
         if !self.record.has_more() || held_bytes > limit {
             return false;

@@ -11,7 +11,9 @@
 //! frame; pings and pongs pass what has not begun and do not count against the limit.
 
 use std::io::{self, ErrorKind as IoErrorKind, IoSlice};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+
+use once_cell::race::OnceBox;
 
 use crate::conn::connection::Connection;
 use crate::conn::deflating::{Deflating, OwnCompressor};
@@ -50,22 +52,20 @@ pub(crate) struct Outbox {
     pub(super) state: Mutex<SendState>,
     /// Signalled when queued bytes went out and when the connection ends.
     pub(super) room: Condvar,
-    /// Most memory that may wait for the client.
-    pub(super) limit: usize,
     /// How messages are compressed; empty where they are not. Set before the half opens.
-    deflating: OnceLock<Deflating>,
+    deflating: OnceBox<Deflating>,
 }
 
 impl Outbox {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new() -> Self {
         let (state, room) = (Mutex::new(SendState::default()), Condvar::new());
-        Self { state, room, limit, deflating: OnceLock::new() }
+        Self { state, room, deflating: OnceBox::new() }
     }
 
     /// Has messages compressed from now on.
     pub(super) fn deflate_with(&self, deflating: Deflating) {
         // The handshake is answered once.
-        let _ = self.deflating.set(deflating);
+        let _ = self.deflating.set(Box::new(deflating));
     }
 
     /// How messages are compressed, if they are.
@@ -75,7 +75,7 @@ impl Outbox {
 
     /// How the connection ended, if it has.
     pub(crate) fn end(&self) -> Option<End> {
-        self.state.lock().end.clone()
+        self.state.lock().end.as_deref().cloned()
     }
 
     /// How the connection ended, or how it will if the peer never answers our close frame.
@@ -152,7 +152,7 @@ impl Connection {
                 }
                 return self.send_direct(&mut state, outgoing);
             }
-            if state.queue.cost_with(frame_bytes) <= self.outbox.limit {
+            if state.queue.cost_with(frame_bytes) <= self.config.outbound_bytes() {
                 self.pack_in_turn(&mut state, &mut outgoing);
                 state.messages_sent += 1;
                 let (header, payload) = outgoing.into_parts();
@@ -163,7 +163,7 @@ impl Connection {
                 let text = format!(
                     "{} bytes wait for the client, over the limit of {} with {frame_bytes} more",
                     state.queue.cost(),
-                    self.outbox.limit
+                    self.config.outbound_bytes()
                 );
                 let error = Error::new(ErrorKind::QueueFull, text);
                 return Err(error.with_returned(outgoing.into_message()));
@@ -176,7 +176,9 @@ impl Connection {
             }
             // The kernel may take more long before it says so.
             self.flush_locked(&mut state);
-            if state.queue.is_empty() || state.queue.cost_with(frame_bytes) <= self.outbox.limit {
+            if state.queue.is_empty()
+                || state.queue.cost_with(frame_bytes) <= self.config.outbound_bytes()
+            {
                 continue;
             }
             if self.record.stuck_since() == stuck_since {
@@ -311,7 +313,7 @@ impl Connection {
             None => Closed::from_frame(Side::Client, &frame, true),
         };
         state.close_received = true;
-        state.end = Some(End { closed, violation: None });
+        state.end = Some(Box::new(End { closed, violation: None }));
         if state.close_sent.is_none() {
             self.queue_close(&mut state, frame);
         }
@@ -328,7 +330,7 @@ impl Connection {
         }
         let answer = violation.answer();
         let closed = Closed::from_frame(Side::Server, &answer, false);
-        state.end = Some(End { closed, violation: Some(violation) });
+        state.end = Some(Box::new(End { closed, violation: Some(violation) }));
         if state.close_sent.is_none() {
             self.queue_close(&mut state, answer);
         }
@@ -346,7 +348,7 @@ impl Connection {
                 Some(ours) => Closed::from_frame(Side::Server, ours, false),
                 None => Closed::lost(by, reason),
             };
-            state.end = Some(End { closed, violation: None });
+            state.end = Some(Box::new(End { closed, violation: None }));
         }
         drop(state);
         self.is_over();
@@ -369,7 +371,7 @@ impl Connection {
                 Some(ours) => Closed::from_frame(Side::Server, ours, false),
                 None => Closed::from_frame(Side::Server, &frame, false),
             };
-            state.end = Some(End { closed, violation: None });
+            state.end = Some(Box::new(End { closed, violation: None }));
             if state.close_sent.is_none() && !state.is_broken {
                 self.queue_close(&mut state, frame);
             }
@@ -410,7 +412,7 @@ impl Connection {
         let payload = Bytes::from(frame.payload());
         state.queue.push(HeaderBytes::new(FrameKind::Close, payload.len()), payload, 0);
         self.note(Mark::CloseSent(frame.code()), 0);
-        state.close_sent = Some(frame);
+        state.close_sent = Some(Box::new(frame));
         self.record.mark_closing();
         self.flush_locked(state);
         let mut timeout = self.config.close_timeout();

@@ -60,8 +60,8 @@ pub(crate) struct Receive {
     is_deaf: bool,
     /// Nothing more will come.
     has_ended: bool,
-    /// What ends the connection once the messages before it are taken.
-    ending: Option<Ending>,
+    /// What ends the connection once the messages before it are taken; boxed, since it is rare.
+    ending: Option<Box<Ending>>,
     /// When the handler took a message whose time is taken, in microseconds; zero if none is.
     taken_at: u64,
     /// From when on, by the keeper's clock, the next one's is.
@@ -69,7 +69,7 @@ pub(crate) struct Receive {
     /// Of the pings of one read only the last is answered, by who reads (RFC 6455 5.5.3).
     answers_last_ping: bool,
     /// Answered when the read has returned, out of less of the stack.
-    unanswered_ping: Option<Vec<u8>>,
+    unanswered_ping: Option<Box<[u8]>>,
     /// Holds back what comes too fast; there only if that is limited.
     throttle: Option<Box<Throttle>>,
     /// Of a client and groups that both have messages, whose is the next.
@@ -244,7 +244,7 @@ impl Receive {
     /// Lets the end that has come take effect; to be called when no message before it is left, or
     /// nobody comes for them.
     pub(crate) fn conclude(&mut self, conn: &Connection) {
-        match self.ending.take() {
+        match self.ending.take().map(|ending| *ending) {
             None => return,
             Some(Ending::Closed(frame)) => conn.peer_closed(frame),
             Some(Ending::Violated(violation)) => conn.violated(violation),
@@ -257,7 +257,7 @@ impl Receive {
     fn end_with(&mut self, conn: &Connection, ending: Ending) {
         self.decoder.stop();
         self.large = None;
-        self.ending.get_or_insert(ending);
+        self.ending.get_or_insert_with(|| Box::new(ending));
         let timeout = conn.config.close_timeout();
         conn.record.set_ending_by(conn.shared.clock.after(timeout));
     }
@@ -396,7 +396,7 @@ impl Receive {
     /// Takes note of a ping. The one before it is answered now, or by this one's answer.
     fn owe_pong(&mut self, conn: &Connection) {
         conn.note(Mark::PingReceived, 1);
-        let payload = self.decoder.control_payload().to_vec();
+        let payload = self.decoder.control_payload().into();
         let before = self.unanswered_ping.replace(payload);
         if let Some(before) = before.filter(|_| !self.answers_last_ping) {
             conn.send_control(FrameKind::Pong, &before);

@@ -216,7 +216,7 @@ impl Recipient {
         if was_empty && !state.queue.is_empty() {
             self.conn.note_stuck(state);
         }
-        let is_full = state.queue.cost() >= self.conn.outbox.limit;
+        let is_full = state.queue.cost() >= self.conn.config.outbound_bytes();
         Delivered { was_closed, is_full }
     }
 
@@ -228,7 +228,7 @@ impl Recipient {
         frame: &Bytes,
         parcel: &Parcel<'_>,
     ) -> Option<usize> {
-        let (limit, lane) = (self.conn.outbox.limit, parcel.lane);
+        let (limit, lane) = (self.conn.config.outbound_bytes(), parcel.lane);
         // One frame over the limit is taken where no other waits.
         let fits = |state: &SendState, limit: usize| {
             !state.queue.has_frames() || state.queue.cost_with(frame.len()) <= limit
@@ -278,13 +278,13 @@ impl Recipient {
         let conn = &*self.conn;
         let mut state = conn.outbox.state.lock();
         loop {
-            if state.is_shut() || state.queue.cost() < conn.outbox.limit {
+            if state.is_shut() || state.queue.cost() < conn.config.outbound_bytes() {
                 return true;
             }
             if !wait_for_room(&conn.outbox.room, &mut state, deadline) {
                 // The kernel may take more long before it says so.
                 conn.flush_locked(&mut state);
-                return state.is_shut() || state.queue.cost() < conn.outbox.limit;
+                return state.is_shut() || state.queue.cost() < conn.config.outbound_bytes();
             }
         }
     }

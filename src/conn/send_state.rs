@@ -22,12 +22,12 @@ pub(super) struct SendState {
     /// What compresses where messages refer to those before, in the order of sending.
     pub(super) own_compressor: OwnCompressor,
     /// Our close frame is sent or queued: no data may follow.
-    pub(super) close_sent: Option<CloseFrame>,
+    pub(super) close_sent: Option<Box<CloseFrame>>,
     /// The peer's close frame has come.
     pub(super) close_received: bool,
     /// The kernel refused to take more: the peer is gone.
     pub(super) is_broken: bool,
-    pub(super) end: Option<End>,
+    pub(super) end: Option<Box<End>>,
     /// Whole messages taken for sending; never taken back.
     pub(super) messages_sent: u64,
     /// Of them, those that made room for newer ones in the queue.

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::conn::connection::Connection;
 use crate::conn::mailbox::Mailbox;
@@ -22,12 +22,12 @@ pub(crate) struct Story {
     /// The pattern of the route, never the path: there are few of them.
     route: Arc<str>,
     user: Option<Box<str>>,
-    since: SystemTime,
+    /// When the handshake was answered, in microseconds of the wall clock.
+    since: u64,
     /// The same moment by the keeper's clock; zero until the handshake is answered.
     opened: u64,
-    /// Why the server closes, if it is none of its usual reasons.
-    why: Option<&'static str>,
-    trace: Trace,
+    /// There from the second event on: to have opened is all that many have to tell.
+    trace: Option<Box<Trace>>,
 }
 
 /// An open WebSocket, as it was when it was asked for.
@@ -111,17 +111,36 @@ fn cause(end: Option<&End>, why: Option<&'static str>) -> &'static str {
     }
 }
 
+impl Story {
+    /// What has been noted, of a connection that compresses its messages or does not.
+    fn trace_mut(&mut self, is_compressed: bool) -> &mut Trace {
+        let opened = self.opened;
+        self.trace.get_or_insert_with(|| Box::new(begun(opened, is_compressed)))
+    }
+
+    /// The events so far, of a connection that compresses its messages or does not.
+    fn events(&self, is_compressed: bool) -> Vec<TraceEvent> {
+        match &self.trace {
+            Some(trace) => trace.events(),
+            None => begun(self.opened, is_compressed).events(),
+        }
+    }
+
+    /// Why the server closes, if it is none of its usual reasons.
+    fn why(&self) -> Option<&'static str> {
+        self.trace.as_ref()?.cause()
+    }
+}
+
+/// What there is to tell of a connection as long as nothing was noted.
+fn begun(opened: u64, is_compressed: bool) -> Trace {
+    Trace::begun((opened != 0).then_some(is_compressed))
+}
+
 impl Connection {
     /// Begins what is told of a connection: its handshake is valid and goes to this route.
     pub(crate) fn begin_story(&self, route: Arc<str>) {
-        let story = Story {
-            route,
-            user: None,
-            since: SystemTime::UNIX_EPOCH,
-            opened: 0,
-            why: None,
-            trace: Trace::default(),
-        };
+        let story = Story { route, user: None, since: 0, opened: 0, trace: None };
         *self.story.lock() = Some(Box::new(story));
     }
 
@@ -131,12 +150,14 @@ impl Connection {
     }
 
     /// The handshake is answered: the connection is listed among the open ones from now on.
-    pub(super) fn open_story(self: &Arc<Self>, is_compressed: bool) {
+    pub(super) fn open_story(self: &Arc<Self>) {
         let mut story = self.story.lock();
         let Some(told) = story.as_mut() else { return };
-        told.since = SystemTime::now();
+        told.since = micros_of(SystemTime::now());
         told.opened = self.shared.clock.now();
-        told.trace.note(0, Mark::Opened { is_compressed }, 0);
+        if let Some(trace) = &mut told.trace {
+            trace.open(self.is_compressed());
+        }
         let route = Arc::clone(&told.route);
         drop(story);
         self.shared.roll.open(route, self);
@@ -162,9 +183,8 @@ impl Connection {
     #[cold]
     pub(crate) fn note(&self, mark: Mark, number: u64) {
         if let Some(story) = self.story.lock().as_mut() {
-            story.why = story.why.or(mark.cause());
             let millis = self.shared.clock.now().saturating_sub(story.opened);
-            story.trace.note(millis, mark, number);
+            story.trace_mut(self.is_compressed()).note(millis, mark, number);
         }
     }
 
@@ -173,9 +193,16 @@ impl Connection {
         let (traffic, queue) = (self.traffic(), self.outbox.queue_figures());
         if let Some(story) = self.story.lock().as_mut() {
             let millis = self.shared.clock.coarse().saturating_sub(story.opened);
-            story.trace.look(millis, traffic);
-            story.trace.note_queue(millis, queue.cost);
+            if story.trace.is_some() || traffic.has_messages() || queue.cost > 0 {
+                let trace = story.trace_mut(self.is_compressed());
+                trace.look(millis, traffic);
+                trace.note_queue(millis, queue.cost);
+            }
         }
+    }
+
+    fn is_compressed(&self) -> bool {
+        self.outbox.deflating().is_some()
     }
 
     /// What went through so far.
@@ -200,7 +227,7 @@ impl Connection {
             peer: self.peer().address(),
             route: Arc::clone(&story.route),
             user: story.user.as_deref().map(str::to_owned),
-            since: story.since,
+            since: UNIX_EPOCH + Duration::from_micros(story.since),
             traffic,
             queued_bytes: queue.bytes,
             queue_high_bytes: queue.high,
@@ -211,7 +238,7 @@ impl Connection {
 
     /// The events so far.
     pub(crate) fn events(&self) -> Vec<TraceEvent> {
-        self.story.lock().as_ref().map_or_else(Vec::new, |story| story.trace.events())
+        self.story.lock().as_ref().map_or_else(Vec::new, |story| story.events(self.is_compressed()))
     }
 
     /// The whole story of a connection that is over.
@@ -220,16 +247,22 @@ impl Connection {
         let mut story = self.story.lock();
         let story = story.as_mut()?;
         let open_for = self.shared.clock.now().saturating_sub(story.opened);
-        story.trace.finish(open_for, info.traffic);
+        story.trace_mut(self.is_compressed()).finish(open_for, info.traffic);
         Some(ClosedConnection {
             info,
             ended: SystemTime::now(),
             open_for: Duration::from_millis(open_for),
-            cause: cause(end.as_ref(), story.why),
+            cause: cause(end.as_ref(), story.why()),
             closed: end.map_or_else(|| Closed::lost(Side::Server, ""), |end| end.closed),
-            events: story.trace.events(),
+            events: story.events(self.is_compressed()),
         })
     }
+}
+
+/// Microseconds of the wall clock.
+fn micros_of(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl WebSocket {

@@ -91,9 +91,10 @@ struct Entry {
 /// The last events of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
-    /// The first event, which every connection has and so needs no memory for; whether messages are
-    /// compressed.
+    /// The first event, which every open connection has: whether messages are compressed.
     opened: Option<bool>,
+    /// Why the server closes, if it is none of its usual reasons.
+    cause: Option<&'static str>,
     entries: VecDeque<Entry>,
     /// What had gone through when the keeper last looked.
     seen: Traffic,
@@ -113,12 +114,24 @@ fn small(number: u64) -> u32 {
 }
 
 impl Trace {
+    /// A trace of a connection; whether its messages are compressed, if it is open.
+    pub(crate) fn begun(opened: Option<bool>) -> Self {
+        Self { opened, ..Self::default() }
+    }
+
+    /// The connection is open.
+    pub(crate) fn open(&mut self, is_compressed: bool) {
+        self.opened = Some(is_compressed);
+    }
+
+    /// Why the server closes, if it is none of its usual reasons.
+    pub(crate) fn cause(&self) -> Option<&'static str> {
+        self.cause
+    }
+
     /// Notes an event, `millis` after the connection opened; `number` is how many or how much.
     pub(crate) fn note(&mut self, millis: u64, mark: Mark, number: u64) {
-        if let Mark::Opened { is_compressed } = mark {
-            self.opened = Some(is_compressed);
-            return;
-        }
+        self.cause = self.cause.or(mark.cause());
         let at = hundredths(millis);
         if mark.adds_up()
             && let Some(last) =
@@ -341,7 +354,7 @@ mod tests {
     #[test]
     fn the_last_64_events_stay() {
         let mut trace = Trace::default();
-        trace.note(0, Mark::Opened { is_compressed: true }, 0);
+        trace.open(true);
         assert_eq!((kinds(&trace), trace.entries.capacity()), (vec!["opened"], 0));
         for at in 0..1000u16 {
             trace.note(u64::from(at) * 10, Mark::CloseSent(at), 0);
@@ -368,7 +381,7 @@ mod tests {
     #[test]
     fn the_last_messages_stand_before_the_end() {
         let mut trace = Trace::default();
-        trace.note(0, Mark::Opened { is_compressed: false }, 0);
+        trace.open(false);
         trace.note(90, Mark::CloseReceived(1000), 0);
         trace.note(91, Mark::CloseSent(1000), 0);
         trace.finish(92, traffic(1));

@@ -61,6 +61,13 @@ pub struct Traffic {
     pub bytes_sent: u64,
 }
 
+impl Traffic {
+    /// True if a message went either way.
+    pub(super) fn has_messages(&self) -> bool {
+        self.messages_received > 0 || self.messages_sent > 0
+    }
+}
+
 impl AddAssign for Traffic {
     fn add_assign(&mut self, other: Self) {
         self.messages_received += other.messages_received;

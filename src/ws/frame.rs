@@ -54,7 +54,7 @@ pub(crate) enum Event {
 pub(crate) struct Decoder {
     max_message_bytes: usize,
     header: [u8; MAX_HEADER_BYTES],
-    header_len: usize,
+    header_len: u8,
     frame: Option<Frame>,
     message: Option<Assembly>,
     control: Vec<u8>,
@@ -224,12 +224,12 @@ impl Decoder {
             skip(input, length);
             return Ok(Some(frame));
         }
-        let known = self.header_len;
+        let known = usize::from(self.header_len);
         let copied = input.len().min(MAX_HEADER_BYTES - known);
         self.header[known..known + copied].copy_from_slice(&input[..copied]);
         let header = &self.header[..known + copied];
         let Some((frame, length)) = parse_header(header, inflates)? else {
-            self.header_len = known + copied;
+            self.header_len = (known + copied) as u8;
             skip(input, copied);
             return Ok(None);
         };

@@ -21,6 +21,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("listenfd", &["bin::landline::activated"]),
     ("log", &[""]),
     ("minijinja", &["http"]),
+    // A pointer for what few connections have; the standard library's cells take twice the room.
+    ("once_cell", &["conn"]),
     ("parking_lot", &["sync"]),
     ("percent_encoding", &["http"]),
     ("rcgen", &["bin::landline::tls"]),

@@ -26,6 +26,7 @@ use crate::server::client::{Seat, Unknown, read_forwarded, receive_proxy_header}
 use crate::server::http_io::{HttpIo, NoHead, refusal_bytes};
 use crate::server::run::Alive;
 use crate::server::stats::Place;
+use crate::server::threads::Work;
 use crate::sync::atomic::Ordering;
 use crate::ws::close_code;
 use crate::ws::handshake::Handshake;
@@ -60,33 +61,15 @@ enum Next {
     Close,
 }
 
-/// What a thread that serves is given.
-#[derive(Debug)]
-pub(crate) enum Work {
-    /// Everything is still to be done.
-    Arrival(Box<Arrival>),
-    /// The client is known, and there are keys.
-    Greeted(Session),
-}
-
-impl Work {
-    pub(crate) fn arrival(&self) -> &Arrival {
-        match self {
-            Self::Arrival(arrival) => arrival,
-            Self::Greeted(session) => &session.arrival,
-        }
-    }
-}
-
 /// Agrees with a TLS client on keys; `None` if nothing is left to be done.
-pub(crate) fn greet(arrival: Box<Arrival>) -> Option<Work> {
+pub(crate) fn greet(arrival: Box<Arrival>) -> Option<Session> {
     let mut session = Session::begin(arrival);
     let mut next = session.learn_client();
     if next == Next::Request {
         next = session.shake_hands();
     }
     match next {
-        Next::Request => return Some(Work::Greeted(session)),
+        Next::Request => return Some(session),
         Next::CloseGently => session.io.close_gently(),
         Next::Close => {}
     }
@@ -118,7 +101,7 @@ pub(crate) fn serve(work: Work) -> bool {
 /// A connection that is being served, by one thread at a time.
 #[derive(Debug)]
 pub(crate) struct Session {
-    arrival: Box<Arrival>,
+    pub(super) arrival: Box<Arrival>,
     conn: Arc<Connection>,
     io: Arc<HttpIo>,
 }

@@ -16,9 +16,27 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::net::thread::rename;
-use crate::server::serve::{Arrival, Work, greet, serve};
+use crate::server::serve::{Arrival, Session, greet, serve};
 use crate::server::spare::SpareThreads;
 use crate::sync::Mutex;
+
+/// What a thread that serves is given.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Everything is still to be done.
+    Arrival(Box<Arrival>),
+    /// The client is known, and there are keys.
+    Greeted(Session),
+}
+
+impl Work {
+    fn arrival(&self) -> &Arrival {
+        match self {
+            Self::Arrival(arrival) => arrival,
+            Self::Greeted(session) => &session.arrival,
+        }
+    }
+}
 
 /// The threads that have no connection at the moment.
 #[derive(Debug, Default)]
@@ -103,8 +121,8 @@ fn greet_all(first: Box<Arrival>, threads: &Threads) {
     let mut next = Some(first);
     while let Some(arrival) = next {
         call_it(arrival.id);
-        if let Some(work) = greet(arrival)
-            && let Err(work) = threads.pass_on(work)
+        if let Some(session) = greet(arrival)
+            && let Err(work) = threads.pass_on(Work::Greeted(session))
         {
             serve(work);
             return;

@@ -22,7 +22,7 @@ const FOR_ANYTHING_BY_ALL: u32 = 0o007;
 pub(crate) fn check(flags: &Flags) -> Exit {
     match findings(flags) {
         Ok(stated) => {
-            for warning in warnings(&stated).into_iter().chain(readable_keys(&stated)) {
+            for warning in warnings(&stated) {
                 println(&format!("warning: {warning}"));
             }
             let file = match &stated.file {
@@ -57,7 +57,8 @@ fn findings(flags: &Flags) -> Result<Stated, Failure> {
 
 /// What is no mistake and yet not as it should be.
 pub(crate) fn warnings(stated: &Stated) -> Vec<String> {
-    readable_secrets(stated).into_iter().chain(unknown_variables()).collect()
+    let readable = readable_secrets(stated).into_iter().chain(readable_keys(stated));
+    readable.chain(unknown_variables()).collect()
 }
 
 /// Secrets in a settings file that every user of the machine can read.
@@ -72,7 +73,7 @@ fn readable_secrets(stated: &Stated) -> Option<String> {
     Some(format!("every user of this machine can read {key} in {path}: chmod o-r {path}"))
 }
 
-/// Keys that every user of the machine can read or change; who loads them says so in the log.
+/// Keys that every user of the machine can read or change: when they are loaded there is no log yet.
 fn readable_keys(stated: &Stated) -> Vec<String> {
     let files = stated.said.tls.ssl_keyfile.iter().flatten();
     let is_exposed = |file: &&PathBuf| {

@@ -5,6 +5,7 @@ pub(crate) mod client;
 mod duplex;
 mod files;
 mod handshakes;
+mod hostile;
 #[cfg(feature = "cli")]
 mod keys;
 #[cfg(feature = "cli")]

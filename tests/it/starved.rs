@@ -118,13 +118,16 @@ struct Deniable {
 impl Deniable {
     fn start(args: &[&str]) -> Self {
         let directory = Directory::below(std::env::temp_dir());
-        let mut path = env!("CARGO_BIN_EXE_landline").into();
+        let mut path = std::path::PathBuf::from(env!("CARGO_BIN_EXE_landline"));
         let user = geteuid().is_root().then(|| 60_000 + std::process::id() % 5000);
         if user.is_some() {
             let everybody = fs::Permissions::from_mode(0o755);
             fs::set_permissions(&directory.path, everybody).unwrap();
             let copy = directory.path.join("landline");
-            fs::copy(&path, &copy).expect("a copy of the binary");
+            // By another process: a file that is open for writing here would be so in whatever
+            // another test starts meanwhile, and could not be run.
+            let made = Command::new("cp").args([&path, &copy]).status();
+            assert!(made.expect("cp of coreutils").success());
             path = copy;
         }
         let mut command = as_user(binary(&path), user);

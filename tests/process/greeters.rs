@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
@@ -10,6 +11,9 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use crate::certificates::usual;
 use crate::counts::{alone, routes, server_threads, spare_threads};
 use crate::harness::{Client, Running, eventually};
+
+/// Well below the time that a spare thread waits.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 type Encrypted = StreamOwned<ClientConnection, TcpStream>;
 
@@ -67,6 +71,8 @@ fn who_does_not_come_to_terms_leaves_nothing_behind() {
     drop(clients);
     eventually("all are free", || server.handle.connections() == 0 && server_threads() == 2);
     assert!(spare_threads() <= 65, "{}", spare_threads());
+    let start = Instant::now();
     drop(server);
     eventually("none is left", || spare_threads() == 0);
+    assert!(start.elapsed() < AT_ONCE, "they have ended by themselves");
 }

@@ -146,8 +146,10 @@ settings! {
     /// Time over which the connections of a stopping server are told, evenly and in an order by
     /// chance, so that their clients do not all come back at the same moment. Until its turn a
     /// WebSocket is served as before, and a kept-alive HTTP connection gets one more answer.
-    /// Reached: whoever is left is told at once, and `shutdown_grace` begins. Default 0: all at once.
-    drain_time / with_drain_time: Duration = Duration::ZERO;
+    /// Reached: whoever is left is told at once, and `shutdown_grace` begins. `None`, the default:
+    /// 2 ms for each connection and 10 s at most, so that few are told at once and 500 in a second
+    /// come back, which any server can take.
+    drain_time / with_drain_time: Option<Duration> = None;
 
     /// Time that open connections get to end when the server stops, counted from the end of
     /// `drain_time`. Reached: cut. Default 10 s.
@@ -220,14 +222,29 @@ settings! {
 /// How long handlers get to return after their connections were cut.
 pub(crate) const AFTER_CUT: Duration = Duration::from_secs(1);
 
+/// The drain time for each connection, unless another is set.
+const DRAIN_SLOT: Duration = Duration::from_millis(2);
+
+/// The longest that the drain takes, unless another is set.
+const LONGEST_DRAIN: Duration = Duration::from_secs(10);
+
 impl Config {
+    /// Time over which so many connections are told that the server stops.
+    pub(crate) fn drain_span(&self, connections: usize) -> Duration {
+        self.drain_time.unwrap_or_else(|| {
+            let number = u32::try_from(connections).unwrap_or(u32::MAX);
+            DRAIN_SLOT.saturating_mul(number).min(LONGEST_DRAIN)
+        })
+    }
+
     /// The longest that a graceful stop takes, from the call of
     /// [`Handle::stop`](crate::Handle::stop) to the return of [`Server::run`](crate::Server::run):
     /// [`drain_delay`](Self::drain_delay), [`drain_time`](Self::drain_time),
     /// [`shutdown_grace`](Self::shutdown_grace) and a second for handlers that do not return. What
     /// supervises the process should wait longer before it kills it.
     pub fn longest_stop(&self) -> Duration {
-        let times = [self.drain_delay, self.drain_time, self.shutdown_grace, AFTER_CUT];
+        let drain = self.drain_span(usize::MAX);
+        let times = [self.drain_delay, drain, self.shutdown_grace, AFTER_CUT];
         times.into_iter().fold(Duration::ZERO, Duration::saturating_add)
     }
 }
@@ -241,5 +258,14 @@ mod tests {
         let config = Config::default().with_head_lines(7);
         assert_eq!(config.head_lines(), 7);
         assert_eq!(config.head_bytes(), Config::default().head_bytes());
+    }
+
+    #[test]
+    fn a_drain_is_as_long_as_there_are_many_unless_it_is_said_how_long() {
+        let config = Config::default();
+        let spans = [0, 1, 500, 5_000, usize::MAX].map(|number| config.drain_span(number));
+        assert_eq!(spans.map(|span| span.as_millis()), [0, 2, 1_000, 10_000, 10_000]);
+        let config = config.with_drain_time(Some(Duration::ZERO));
+        assert_eq!(config.drain_span(5_000), Duration::ZERO);
     }
 }

@@ -3,6 +3,12 @@
 //! Not a public API: anything here may change in any version. Each function checks what must hold
 //! for every input and panics where it does not.
 
+mod proxied;
+#[cfg(feature = "auth")]
+mod shown;
+#[cfg(feature = "tls")]
+mod tls_records;
+
 use std::sync::Arc;
 
 use crate::config::Config;
@@ -20,6 +26,12 @@ use crate::ws::deflate::pools::Pools;
 use crate::ws::encoded::Encoded;
 use crate::ws::frame::{Decoder, Event};
 use crate::ws::mask;
+
+pub use proxied::{read_forwarded, read_networks, read_proxy_header};
+#[cfg(feature = "auth")]
+pub use shown::{read_cookies, read_credentials};
+#[cfg(feature = "tls")]
+pub use tls_records::TlsRecords;
 
 /// Parses bytes as a request head twice, whole and cut in two, and checks that both agree.
 ///

@@ -70,6 +70,7 @@ mod config;
 mod conn;
 mod deadline;
 mod error;
+mod file;
 mod histogram;
 mod http;
 mod hub;

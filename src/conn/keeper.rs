@@ -220,8 +220,8 @@ impl Work {
         }
         // A new order does not wait for the next tick: a short grace is over by then.
         if order == Order::Drain && self.order == Order::Run {
-            let ids = self.entries.keys().copied().collect();
-            let span = millis(self.shared.config().drain_time());
+            let ids: Vec<_> = self.entries.keys().copied().collect();
+            let span = millis(self.shared.config().drain_span(ids.len()));
             self.drain = Schedule::new(ids, now, span, Chance::new());
         }
         self.order = order;

@@ -10,7 +10,7 @@ mod chunk;
 pub(crate) mod cidr;
 #[cfg(feature = "testing")]
 pub(crate) mod client;
-mod cookie;
+pub(crate) mod cookie;
 pub(crate) mod date;
 pub(crate) mod encode;
 pub(crate) mod forwarded;

@@ -15,6 +15,7 @@ use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::file;
 
 /// Directories inside directories that are followed; ends loops of symbolic links.
 const MAX_DEPTH: usize = 16;
@@ -150,7 +151,11 @@ fn add_directory(set: &mut Set, directory: &Path, prefix: &str, depth: usize) ->
 }
 
 fn add_file(set: &mut Set, path: &Path, name: String) -> Result<()> {
-    let source = fs::read_to_string(path).map_err(|error| unreadable("template", path, error))?;
+    let failed = |error| unreadable("template", path, error);
+    let source = file::read(path).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is not text in UTF-8"))
+    });
+    let source = source.map_err(failed)?;
     set.environment
         .add_template_owned(name.clone(), source)
         .map_err(|error| explain(&path.display().to_string(), &error))?;

@@ -60,7 +60,7 @@ pub(crate) enum NoHeader {
 
 /// How far a header has come.
 #[derive(Debug, PartialEq, Eq)]
-enum Progress {
+pub(crate) enum Progress {
     /// So many bytes belong to it at least.
     Needs(usize),
     Whole(Origin),
@@ -107,7 +107,7 @@ fn wait_readable(socket: &impl AsFd, deadline: Deadline) -> Result<(), NoHeader>
 }
 
 /// What the bytes are so far.
-fn progress(bytes: &[u8]) -> Result<Progress, NoHeader> {
+pub(crate) fn progress(bytes: &[u8]) -> Result<Progress, NoHeader> {
     let Some(first) = bytes.get(..FIRST) else {
         // Told apart as early as can be, so that who speaks first is not waited for.
         let begins = |header: &[u8]| header.starts_with(bytes);

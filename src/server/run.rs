@@ -215,8 +215,8 @@ impl Server {
         self.listeners.iter().for_each(|listener| listener.close());
         if order == Order::Drain {
             let config = app.shared.config();
-            let (spread, grace) = (config.drain_time(), config.shutdown_grace());
             let open = app.stats.open();
+            let (spread, grace) = (config.drain_span(open), config.shutdown_grace());
             if spread.is_zero() {
                 log::info!("stopping: {open} connections get {grace:?} to end");
             } else {

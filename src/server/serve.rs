@@ -243,8 +243,12 @@ impl Session {
     fn received(&self, head: Box<RequestHead>, how: How) -> Box<Received> {
         let source = Arc::clone(&self.io) as Arc<dyn Source>;
         let surroundings = self.arrival.app.surroundings();
-        // With limits that were changed since the connection began, it ends with this answer.
-        let is_current = Arc::ptr_eq(&self.conn.config, &surroundings.config);
+        // With limits that were changed since the connection began, this request has the new ones,
+        // and a WebSocket that comes of it, and the connection ends with the answer.
+        let is_current = self.conn.config.is(&surroundings.config);
+        if !is_current {
+            self.conn.renew_config(Arc::clone(&surroundings.config));
+        }
         let how = How { keep_alive: how.keep_alive && is_current, ..how };
         let request = Request::new(head, source, surroundings);
         let since = Instant::now();
@@ -373,7 +377,7 @@ impl Session {
                 request.surroundings().origins.check(request.head(), request.site())?;
                 let (conn, stream) = (Arc::clone(&self.conn), Arc::clone(&self.arrival.stream));
                 let early = self.io.take_early();
-                self.conn.begin_story(Arc::clone(route.name()));
+                self.conn.begin_story(Arc::clone(route.name()), request.forwarded_client());
                 request.set_websocket(WebSocket::pending(conn, stream, offer, early));
                 Ok(())
             }

@@ -19,7 +19,7 @@ static NEXT_ID: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new
 /// Share of the places that connections may have which have not sent a request: one of so many.
 const SILENT_SHARE: usize = 2;
 
-/// Places that they may have in any case, where there are so many.
+/// Places that they may have in any case, but for a quarter of all.
 const SILENT_LEAST: usize = 64;
 
 /// Counts connections and admits them up to a limit.
@@ -45,7 +45,7 @@ struct Limits {
 
 impl Limits {
     fn new(all: usize, config: &Config) -> Self {
-        let share = (all / SILENT_SHARE).max(SILENT_LEAST.min(all));
+        let share = (all / SILENT_SHARE).max(SILENT_LEAST.min(all - all / 4));
         let silent = config.max_silent_connections().unwrap_or(share).max(1);
         Self { all, per_address: config.max_connections_per_address(), silent }
     }
@@ -243,7 +243,11 @@ mod tests {
     #[test]
     fn silence_ends_once_and_half_of_the_places_are_for_it() {
         let limits = |all| Limits::new(all, &Config::default()).silent;
-        assert_eq!([0, 1, 64, 100, 10_000].map(limits), [1, 1, 64, 64, 5000]);
+        assert_eq!([0, 1, 64, 100, 10_000].map(limits), [1, 1, 48, 64, 5000]);
+        // However few places there are, some are left for those who speak.
+        let few = stats(8, Config::default());
+        let silent: Vec<Place> = (0..7).map(|_| admit(&few, HERE).unwrap()).collect();
+        assert!(!silent[0].end_silence() && silent[1].end_silence());
         let stats = stats(3, Config::default().with_max_silent_connections(Some(1)));
         let first = admit(&stats, HERE).unwrap();
         assert!(first.end_silence() && first.end_silence());

@@ -14,11 +14,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sync", &[]),
     // Counts anybody may add to.
     ("histogram", &[]),
+    // Files that settings name.
+    ("file", &[]),
     ("config", &["error"]),
     ("deadline", &["error"]),
-    ("http", &["error", "config"]),
+    ("http", &["error", "file", "config"]),
     ("ws", &["error", "sync", "config", "http"]),
-    ("net", &["error", "sync", "config", "deadline"]),
+    ("net", &["error", "sync", "file", "config", "deadline"]),
     ("conn", &["error", "sync", "histogram", "config", "deadline", "ws", "net"]),
     (
         "hub",
@@ -36,7 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "conn::overflow",
         ],
     ),
-    ("route", &["error", "sync", "config", "deadline", "http", "ws", "conn", "hub"]),
+    ("route", &["error", "sync", "file", "config", "deadline", "http", "ws", "conn", "hub"]),
     (
         "server",
         &[
@@ -56,7 +58,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // For the tests of applications: a server as they start it, and clients of it.
     ("testing", &["error", "deadline", "http", "ws", "net", "server"]),
     // Doors for benches and fuzz targets into what needs no socket.
-    ("internals", &["error", "config", "http", "ws", "hub", "route"]),
+    ("internals", &["error", "config", "http", "ws", "net", "hub", "route"]),
 ];
 
 fn check(sources: &[Source]) -> Vec<Finding> {

@@ -69,7 +69,7 @@ fn spoken_to(clients: &[Client]) -> HashSet<usize> {
 fn in_a_spread_drain_one_is_told_and_the_others_are_served() {
     const CLIENTS: usize = 400;
     // One in half a second.
-    let mut server = server(patient().with_drain_time(PATIENCE * 10));
+    let mut server = server(patient().with_drain_time(Some(PATIENCE * 10)));
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.websocket("/ws")).collect();
     server.handle.stop();
     let mut told = HashSet::new();
@@ -99,7 +99,7 @@ fn in_a_spread_drain_one_is_told_and_the_others_are_served() {
 
 #[test]
 fn at_the_end_of_a_spread_drain_everybody_has_been_told() {
-    let mut server = server(patient().with_drain_time(Duration::from_millis(300)));
+    let mut server = server(patient().with_drain_time(Some(Duration::from_millis(300))));
     let mut clients: Vec<_> = (0..100).map(|_| server.websocket("/ws")).collect();
     server.handle.stop();
     for client in &mut clients {
@@ -126,7 +126,7 @@ fn what_is_queued_comes_before_the_end() {
         while ws.wait()?.is_some() {}
         Ok(())
     };
-    let config = patient().with_drain_time(Duration::from_millis(50));
+    let config = patient().with_drain_time(Some(Duration::from_millis(50)));
     let routes = Server::builder().config(config).route("/ws", require_websocket(handler));
     let mut server = Running::start(routes);
     let mut client = Client::new(server.address);
@@ -146,7 +146,7 @@ fn what_is_queued_comes_before_the_end() {
 fn a_kept_connection_gets_one_more_answer_while_the_drain_is_spread() {
     let (begin, begun) = channel();
     let begin = Mutex::new(begin);
-    let config = patient().with_drain_time(LONG);
+    let config = patient().with_drain_time(Some(LONG));
     let routes = Server::builder().config(config).route("/ws", require_websocket(echo)).route(
         "/",
         move |_: &Request| {

@@ -88,7 +88,7 @@ impl Program {
     fn when_it_listens(self) -> Self {
         let mut program = self;
         eventually("the server says that it listens", || {
-            let ready = program.stdout.text().contains("Ctrl+C");
+            let ready = program.stdout.text().contains("  Stop ");
             let ended = program.child.try_wait().expect("our child").is_some();
             assert!(ready || !ended, "ended instead: {}", program.stderr.text());
             ready

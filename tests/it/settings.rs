@@ -8,6 +8,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use rustix::process::Signal;
+
 use crate::program::{Directory, Ended, Program, landline, run};
 
 /// A settings file in a directory of its own.
@@ -166,6 +168,37 @@ fn a_file_that_cannot_be_read_is_code_1() {
     }
 }
 
+/// What never ends, or never begins, must hold up neither a start nor a server that runs.
+#[test]
+fn no_file_is_waited_for_and_none_fills_the_memory() {
+    let directory = Directory::with("landline.toml", "");
+    let path = directory.path.join("landline.toml");
+    let program = Program::serve(&["--config", path.to_str().unwrap()]);
+    fs::remove_file(&path).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
+    program.signal(Signal::HUP);
+    program.logged("it is a pipe");
+    fs::remove_file(&path).unwrap();
+    fs::File::create(&path).unwrap().set_len(20 << 20).unwrap();
+    program.signal(Signal::HUP);
+    program.logged("it is longer than 16 MiB");
+    program.connect().get("/");
+    program.signal(Signal::TERM);
+    assert_eq!(program.end().code, Some(0));
+
+    let pipe = format!("{}/pipe", directory.text());
+    rustix::fs::mkfifoat(rustix::fs::CWD, &*pipe, 0o600.into()).unwrap();
+    for flag in ["--auth-basic-file", "--auth-jwt-key", "--auth-jwt-jwks", "--ssl-keyfile"] {
+        let mut args = vec!["check", flag, &pipe];
+        if flag == "--ssl-keyfile" {
+            args.extend(["--ssl-certfile", &pipe]);
+        }
+        let ended = run(&args);
+        assert_eq!(ended.code, Some(1));
+        assert!(ended.stderr.contains("it is a pipe"), "{flag}: {}", ended.stderr);
+    }
+}
+
 #[test]
 fn a_value_that_only_the_library_can_judge_has_its_place_too() {
     let key = "short-secret";
@@ -208,7 +241,8 @@ fn from_init_over_check_and_config_to_a_server() {
     assert!(again.stderr.contains("is there already and stays as it is"), "{}", again.stderr);
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
     let other = format!("{}/other.toml", directory.text());
-    run(&["init", &other]);
+    let ended = run(&["init", "--quiet", &other]);
+    assert_eq!((ended.code, &*ended.stdout, &*ended.stderr), (Some(0), "", ""));
     assert_ne!(fs::read_to_string(&other).unwrap(), text, "secrets are fresh each time");
 }
 

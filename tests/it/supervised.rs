@@ -122,7 +122,7 @@ fn an_installation_is_shown_before_it_is_done() {
         "TimeoutStopSec=116\n",
         "AmbientCapabilities=CAP_NET_BIND_SERVICE\n",
         "systemctl restart landline.service\n",
-        &format!("# {} is there and stays as it is\n", settings.display()),
+        &format!("# {} was there and stays as it is\n", settings.display()),
     ] {
         assert!(ended.stdout.contains(part), "{part:?} is not in {}", ended.stdout);
     }

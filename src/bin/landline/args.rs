@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::bench::BenchArgs;
 use crate::doctor::args::DoctorArgs;
 use crate::exit::Exit;
-use crate::init::DEFAULT_FILE;
+use crate::init::{DEFAULT_FILE, Words};
 use crate::service::args::ServiceArgs;
 use crate::settings::Flags;
 use crate::show::Form;
@@ -38,6 +38,9 @@ enum Command {
         /// The file to write; it must not be there yet
         #[arg(value_name = "FILE", default_value = DEFAULT_FILE)]
         file: PathBuf,
+        /// Say nothing when it went well, for scripts
+        #[arg(long)]
+        quiet: bool,
     },
     /// Read the settings as a start would, and say what is wrong with them (exit code 0 or 1)
     #[command(max_term_width = 100, args_override_self = true)]
@@ -76,7 +79,7 @@ enum Command {
 #[derive(Debug)]
 pub(crate) enum Asked {
     Serve(Box<Flags>),
-    Init(PathBuf),
+    Init(PathBuf, Words),
     Check(Box<Flags>),
     Config(Box<Flags>, Form),
     Doctor(Box<DoctorArgs>),
@@ -93,7 +96,9 @@ pub(crate) enum Asked {
 pub(crate) fn read() -> Result<Asked, Exit> {
     let parsed = CommandLine::try_parse().map(|line| match line.command {
         Some(Command::Serve(serve)) => Asked::Serve(serve),
-        Some(Command::Init { file }) => Asked::Init(file),
+        Some(Command::Init { file, quiet }) => {
+            Asked::Init(file, if quiet { Words::None } else { Words::All })
+        }
         Some(Command::Check(flags)) => Asked::Check(flags),
         Some(Command::Config { json, flags }) => {
             Asked::Config(flags, if json { Form::Json } else { Form::Table })

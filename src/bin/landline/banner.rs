@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 
 use landline::Server;
 
+use crate::notify;
 use crate::publish::Publishing;
 
 /// Prints where the server listens.
@@ -36,6 +37,7 @@ fn text(
     }
     writeln!(text, "  {:<14}/healthz  /readyz", "Health")?;
     writeln!(text, "  {:<14}up to {}", "Connections", server.max_connections())?;
-    writeln!(text, "  {:<14}Ctrl+C\n", "Stop")?;
+    let stop = if notify::is_managed() { "by its service manager" } else { "Ctrl+C" };
+    writeln!(text, "  {:<14}{stop}\n", "Stop")?;
     Ok(text)
 }

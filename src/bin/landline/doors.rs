@@ -11,7 +11,7 @@
 use std::net::SocketAddr;
 
 use crate::exit::{Exit, Failure};
-use crate::proxies::Proxies;
+use crate::proxies::{Proxies, has_everybody};
 use crate::settings::is_any_origin;
 use crate::settings::values::Host;
 use crate::settings::{Said, find};
@@ -67,6 +67,16 @@ impl Doors {
                 Door {
                     open: "anybody may say to be any client",
                     remedy: "name your proxies with --forwarded-allow-ips",
+                    permit: "insecure_trust_any_proxy",
+                },
+            ),
+            (
+                said.login.auth_trusted_header.is_some()
+                    && has_everybody(said.login.auth_trusted_proxy.as_deref()),
+                permits.insecure_trust_any_proxy,
+                Door {
+                    open: "anybody may say to be any user",
+                    remedy: "name your proxies with --auth-trusted-proxy",
                     permit: "insecure_trust_any_proxy",
                 },
             ),
@@ -195,7 +205,7 @@ mod tests {
     #[test]
     fn everybody_is_believed_on_loopback_or_said_aloud() {
         let public = ("host", "0.0.0.0");
-        for all in ["*", "0.0.0.0/0", "::/0"] {
+        for all in ["*", "0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96"] {
             let all = ("forwarded_allow_ips", all);
             for used in [("proxy_headers", "true"), ("proxy_protocol", "true")] {
                 assert!(refused(&[all, used]).is_empty());
@@ -208,6 +218,22 @@ mod tests {
             }
             assert!(refused(&[all, public]).is_empty(), "nothing is read of anybody");
         }
+    }
+
+    #[test]
+    fn everybody_is_whoever_one_says_on_loopback_or_said_aloud() {
+        let (header, public) = (("auth_trusted_header", "X-Remote-User"), ("host", "0.0.0.0"));
+        for all in ["*", "0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96"] {
+            let all = ("auth_trusted_proxy", all);
+            assert!(refused(&[header, all]).is_empty());
+            let texts = refused(&[header, all, public]);
+            assert!(texts.len() == 1 && texts[0].contains("--auth-trusted-proxy"), "{texts:?}");
+            assert!(
+                refused(&[header, all, public, ("insecure_trust_any_proxy", "true")]).is_empty()
+            );
+        }
+        assert!(refused(&[header, ("auth_trusted_proxy", "192.0.2.1"), public]).is_empty());
+        assert!(refused(&[header, public]).is_empty());
     }
 
     #[test]

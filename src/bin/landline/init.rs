@@ -20,11 +20,20 @@ const SECRET_BYTES: usize = 32;
 /// Longest line of a comment.
 const WIDTH: usize = 96;
 
+/// What is said when it went well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// What was written, and what comes next.
+    All,
+    /// Nothing: a script knows what comes next, and may change who can read the file.
+    None,
+}
+
 /// Writes a settings file with every key, its default and a line of help, and fresh secrets.
 ///
 /// # Errors
 /// There is a file already, which stays as it is; it cannot be written; no randomness.
-pub(crate) fn init(path: &Path) -> Result<(), Failure> {
+pub(crate) fn init(path: &Path, words: Words) -> Result<(), Failure> {
     let text = text()?;
     let place = path.display();
     let mut file =
@@ -41,8 +50,11 @@ pub(crate) fn init(path: &Path) -> Result<(), Failure> {
         let _ = fs::remove_file(path);
         return Err(Failure::io(Exit::Config, &format!("cannot write {place}"), &error));
     }
+    if words == Words::None {
+        return Ok(());
+    }
     let next = format!(
-        "{place} is written, for your eyes only (mode 0600), with fresh secrets.\n\
+        "{place} is written, with fresh secrets in it: its owner alone can read it (mode 0600).\n\
          Next: landline check --config {place}\n\
          then: landline --config {place}\n"
     );
@@ -77,9 +89,7 @@ fn entry(setting: &Setting) -> Result<String, Failure> {
     if let Preset::Words(words, _) = &preset {
         help += &format!(". Default: {words}");
     }
-    if setting.reload == crate::settings::Reload::Restart {
-        help += " (restart)";
-    }
+    help += setting.reload.words();
     let mut text = format!("\n{}", comment(&help));
     if setting.is_fresh {
         text += &setting.line(&[&fresh_secret()?]);

@@ -31,6 +31,7 @@ mod signals;
 mod tls;
 mod trust;
 mod watchdog;
+mod whole_file;
 
 use std::process::ExitCode;
 
@@ -40,7 +41,7 @@ use exit::Exit;
 fn main() -> ExitCode {
     let end = match args::read() {
         Ok(Asked::Serve(flags)) => serve::serve(&flags),
-        Ok(Asked::Init(path)) => init::init(&path),
+        Ok(Asked::Init(path, words)) => init::init(&path, words),
         Ok(Asked::Check(flags)) => return check::check(&flags).into(),
         Ok(Asked::Config(flags, form)) => show::show(&flags, form),
         Ok(Asked::Doctor(asked)) => return doctor::run(&asked),

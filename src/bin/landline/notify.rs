@@ -61,9 +61,17 @@ pub(crate) fn watchdog() -> Option<Duration> {
     Some(Duration::from_micros(micros / 2))
 }
 
+/// True if there is a manager that wants to hear of the server.
+pub(crate) fn is_managed() -> bool {
+    manager().is_some()
+}
+
+fn manager() -> Option<&'static Manager> {
+    MANAGER.get_or_init(|| Manager::of(&env::var_os("NOTIFY_SOCKET")?)).as_ref()
+}
+
 fn say(text: &str) {
-    let manager = MANAGER.get_or_init(|| Manager::of(&env::var_os("NOTIFY_SOCKET")?));
-    if let Some(manager) = manager
+    if let Some(manager) = manager()
         && let Err(error) = manager.socket.send_to_addr(text.as_bytes(), &manager.address)
     {
         log::debug!("the service manager was not told: {error}");

@@ -1,6 +1,5 @@
 //! The demo's pages and static files: built in, and replaced by the files of a directory.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use landline::{Auth, Builder, Request, Response, Templates, get};
 
 use crate::exit::{Exit, Failure};
+use crate::whole_file;
 
 const TEMPLATES: [(&str, &str); 8] = [
     ("base.html", include_str!("../../../templates/base.html")),
@@ -130,7 +130,7 @@ impl StaticFile {
         built_in: &'static [u8],
     ) -> Result<Self, Failure> {
         let path = directory.map(|directory| directory.join(name));
-        let data = match path.as_ref().map(fs::read) {
+        let data = match path.as_ref().map(whole_file::read) {
             Some(Ok(data)) => data.into(),
             None => built_in.into(),
             Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => built_in.into(),

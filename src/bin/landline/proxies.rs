@@ -37,8 +37,7 @@ impl Proxies {
     pub(crate) fn trust_everybody(said: &Said) -> bool {
         let said = &said.proxies;
         let is_used = said.proxy_headers == Some(true) || said.proxy_protocol == Some(true);
-        let networks = said.forwarded_allow_ips.as_deref().unwrap_or_default();
-        is_used && networks.iter().any(|network| network == "*" || network.ends_with("/0"))
+        is_used && has_everybody(said.forwarded_allow_ips.as_deref())
     }
 
     /// Tells the server before it is bound.
@@ -55,4 +54,11 @@ impl Proxies {
     pub(crate) fn reload(&self, handle: &Handle) {
         handle.reload_proxies(self.trusted.clone(), self.headers);
     }
+}
+
+/// True if a list of networks names all addresses there are, of IPv4 or IPv6, in whatever words.
+pub(crate) fn has_everybody(networks: Option<&[String]>) -> bool {
+    // What is no list is reported by its reader.
+    let networks = Networks::list(networks.unwrap_or_default()).unwrap_or_default();
+    networks.to_string().split(", ").any(|network| network.ends_with("/0"))
 }

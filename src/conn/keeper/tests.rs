@@ -81,10 +81,29 @@ fn told(peers: &[Peer]) -> usize {
 }
 
 #[test]
+fn a_drain_takes_its_time_from_how_many_are_told() {
+    let shared = shared(Config::default().with_ping_interval(None));
+    let (mut work, mail) = work(&shared);
+    let (_sockets, _peers): (Vec<_>, Vec<_>) = (1..=4)
+        .map(|id| {
+            let (ws, peer) = open_among(&shared, id);
+            mail.arrivals.lock().push(Arc::clone(&ws.conn));
+            (ws, peer)
+        })
+        .unzip();
+    work.welcome();
+    mail.order.store(Order::Drain as u8, Ordering::SeqCst);
+    let before = shared.clock.now();
+    work.look_up();
+    assert!(!work.drain.is_over(before + 7));
+    assert!(work.drain.is_over(shared.clock.now() + 8));
+}
+
+#[test]
 fn a_spread_drain_tells_each_in_its_turn_and_at_the_end_whoever_came_late() {
     let span = Duration::from_secs(3600);
     let config = Config::default().with_ping_interval(None);
-    let shared = shared(config.with_drain_time(span).with_close_timeout(2 * span));
+    let shared = shared(config.with_drain_time(Some(span)).with_close_timeout(2 * span));
     let (mut work, mail) = work(&shared);
     let open = |id| {
         let (ws, peer) = open_among(&shared, id);

@@ -8,9 +8,9 @@ use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use rustls::{PeerMisbehaved, ServerConfig};
 
 /// Most plaintext of one record (RFC 8446 5.1).
 const RECORD_BYTES: usize = 16 * 1024;
@@ -21,6 +21,10 @@ const HEADER_BYTES: usize = 5;
 /// What a record takes beyond its plaintext: header, nonce or content type, and tag.
 const OVERHEAD_BYTES: usize = 32;
 
+/// Most ciphertext in a row that brings no plaintext: several of the largest messages there are
+/// besides it. Who goes on sends records without content, which cost work and count nowhere.
+const BARREN_BYTES: usize = 128 * 1024;
+
 /// What of its own is to be sent when nothing else holds it up.
 enum Work<'a> {
     Nothing,
@@ -29,7 +33,7 @@ enum Work<'a> {
 }
 
 /// One connection's TLS without its socket.
-pub(super) struct Engine {
+pub(crate) struct Engine {
     tls: UnbufferedServerConnection,
     /// Received and not decrypted: a record of which a part is missing. What it begins with must
     /// not be hidden from rustls, which may have seen a part of it.
@@ -45,10 +49,12 @@ pub(super) struct Engine {
     has_ended: bool,
     has_said_goodbye: bool,
     fault: Option<Box<rustls::Error>>,
+    /// Ciphertext that has come since the last plaintext.
+    barren: usize,
 }
 
 impl Engine {
-    pub(super) fn new(config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+    pub(crate) fn new(config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
         Ok(Self {
             tls: UnbufferedServerConnection::new(config)?,
             partial: Vec::new(),
@@ -59,36 +65,37 @@ impl Engine {
             has_ended: false,
             has_said_goodbye: false,
             fault: None,
+            barren: 0,
         })
     }
 
     /// True until there are keys for both directions.
-    pub(super) fn is_shaking_hands(&self) -> bool {
+    pub(crate) fn is_shaking_hands(&self) -> bool {
         self.tls.is_handshaking()
     }
 
     /// The certificate that the client has shown, in DER.
-    pub(super) fn client_certificate(&self) -> Option<&[u8]> {
+    pub(crate) fn client_certificate(&self) -> Option<&[u8]> {
         self.tls.peer_certificates()?.first().map(AsRef::as_ref)
     }
 
     /// What the peer did wrong, or what it could not agree to.
-    pub(super) fn fault(&self) -> Option<&rustls::Error> {
+    pub(crate) fn fault(&self) -> Option<&rustls::Error> {
         self.fault.as_deref()
     }
 
     /// True if the peer has ended the stream in good order, and all of it was taken.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.has_ended && self.plain_bytes().is_empty()
     }
 
     /// Decrypted and not taken.
-    pub(super) fn plain_bytes(&self) -> &[u8] {
+    pub(crate) fn plain_bytes(&self) -> &[u8] {
         &self.plain[self.plain_taken..]
     }
 
     /// Takes note that the reader has taken so much of it.
-    pub(super) fn plain_taken(&mut self, count: usize) {
+    pub(crate) fn plain_taken(&mut self, count: usize) {
         self.plain_taken += count;
         if self.plain_taken == self.plain.len() {
             (self.plain, self.plain_taken) = (Vec::new(), 0);
@@ -96,12 +103,12 @@ impl Engine {
     }
 
     /// Ciphertext that waits to be sent.
-    pub(super) fn unsent(&self) -> &[u8] {
+    pub(crate) fn unsent(&self) -> &[u8] {
         &self.unsent[self.sent..]
     }
 
     /// Takes note that the kernel has taken so much of it.
-    pub(super) fn sent(&mut self, count: usize) {
+    pub(crate) fn sent(&mut self, count: usize) {
         self.sent += count;
         if self.sent == self.unsent.len() {
             (self.unsent, self.sent) = (Vec::new(), 0);
@@ -109,13 +116,19 @@ impl Engine {
     }
 
     /// True if a part of a record has come.
-    pub(super) fn has_part(&self) -> bool {
+    pub(crate) fn has_part(&self) -> bool {
         !self.partial.is_empty()
+    }
+
+    /// Bytes of records that are not whole yet.
+    #[cfg(any(test, feature = "internals"))]
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.partial.len()
     }
 
     /// How many bytes the record that has begun still needs, as far as that is known; zero if none
     /// has begun.
-    pub(super) fn missing(&self) -> usize {
+    pub(crate) fn missing(&self) -> usize {
         match *self.partial {
             [] => 0,
             [_, _, _, high, low, ..] => {
@@ -128,7 +141,16 @@ impl Engine {
     }
 
     /// Decrypts what was received; plaintext goes to `room` as far as it fits, and is kept beyond.
-    pub(super) fn digest(&mut self, mut received: Vec<u8>, mut room: Option<&mut Vec<u8>>) {
+    pub(crate) fn digest(&mut self, received: Vec<u8>, room: Option<&mut Vec<u8>>) {
+        self.barren = self.barren.saturating_add(received.len());
+        self.decrypt(received, room);
+        if self.barren > BARREN_BYTES {
+            let fault = PeerMisbehaved::TooManyEmptyFragments.into();
+            self.fault.get_or_insert_with(|| Box::new(fault));
+        }
+    }
+
+    fn decrypt(&mut self, mut received: Vec<u8>, mut room: Option<&mut Vec<u8>>) {
         if self.fault.is_some() || self.has_ended {
             // Nothing counts any more (RFC 8446 6.1).
             return;
@@ -139,12 +161,13 @@ impl Engine {
             rest = self.missing().min(received.len());
             self.partial.extend_from_slice(&received[..rest]);
             self.drive_partial(room.as_deref_mut(), Work::Nothing);
+            if self.fault.is_some() || self.has_ended {
+                self.partial = Vec::new();
+                return;
+            }
             if self.has_part() {
                 self.partial.extend_from_slice(&received[rest..]);
                 return self.drive_partial(room, Work::Nothing);
-            }
-            if self.fault.is_some() || self.has_ended {
-                return;
             }
         }
         let used = rest + self.drive(&mut received[rest..], room, Work::Nothing);
@@ -169,7 +192,7 @@ impl Engine {
     }
 
     /// Encrypts plaintext behind what is unsent; false if that cannot be done any more.
-    pub(super) fn encrypt(&mut self, plain: &[u8]) -> bool {
+    pub(crate) fn encrypt(&mut self, plain: &[u8]) -> bool {
         if self.fault.is_some() {
             return false;
         }
@@ -179,7 +202,7 @@ impl Engine {
     }
 
     /// Tells the peer that nothing more will be sent, once.
-    pub(super) fn say_goodbye(&mut self) {
+    pub(crate) fn say_goodbye(&mut self) {
         let is_able = self.fault.is_none() && !self.is_shaking_hands();
         if is_able && !mem::replace(&mut self.has_said_goodbye, true) {
             self.drive_partial(None, Work::Goodbye);
@@ -187,7 +210,7 @@ impl Engine {
     }
 
     /// Leaves the goodbye unsaid.
-    pub(super) fn end_without_goodbye(&mut self) {
+    pub(crate) fn end_without_goodbye(&mut self) {
         self.has_said_goodbye = true;
     }
 
@@ -227,6 +250,7 @@ impl Engine {
                 let mut room = room;
                 while let Some(Ok(record)) = traffic.next_record() {
                     discard += record.discard;
+                    self.barren = 0;
                     keep(&mut self.plain, room.as_deref_mut(), record.payload);
                 }
             }
@@ -324,3 +348,7 @@ impl fmt::Debug for Engine {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "engine/tests.rs"]
+mod tests;

@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::file;
 use crate::net::tls::certificate::ServerCertificate;
 
 /// The chain of a certificate with its key, checked as far as a server can.
@@ -84,9 +85,9 @@ fn warn_of_readers(file: &Path) {
     }
 }
 
-fn read(file: &Path) -> Result<Vec<u8>> {
-    fs::read(file).map_err(|error| {
-        let text = format!("cannot read {}", file.display());
+fn read(path: &Path) -> Result<Vec<u8>> {
+    file::read(path).map_err(|error| {
+        let text = format!("cannot read {}", path.display());
         Error::new(ErrorKind::Config, text).with_source(error)
     })
 }

@@ -6,7 +6,7 @@
 //! ```
 
 pub(crate) mod certificate;
-mod engine;
+pub(crate) mod engine;
 mod files;
 mod names;
 pub(crate) mod session;

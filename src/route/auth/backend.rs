@@ -1,6 +1,7 @@
 //! `BackendAuth`, a question to the application's own server: who is this?
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -215,8 +216,8 @@ impl BackendAuth {
     }
 
     /// Asks, and understands the answer.
-    fn ask(&self, lines: &[(&str, Vec<u8>)], deadline: Instant) -> Found<Verdict> {
-        let outcome = match self.known.turns.take(deadline) {
+    fn ask(&self, lines: &[(&str, Vec<u8>)], client: IpAddr, deadline: Instant) -> Found<Verdict> {
+        let outcome = match self.known.turns.take(client, deadline) {
             None => Err(Error::new(ErrorKind::Timeout, "too many wait for it")),
             Some(_turn) => aside(|| self.call(lines, deadline)).flatten(),
         };
@@ -349,7 +350,8 @@ impl Authenticator for BackendAuth {
         let parts = lines.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_slice()]);
         let key = self.known.hasher.key(parts);
         let deadline = Instant::now() + self.timeout;
-        let verdict = self.known.answers.get(&key, deadline, || self.ask(&lines, deadline));
+        let verdict =
+            self.known.answers.get(&key, deadline, || self.ask(&lines, request.client(), deadline));
         Ok(verdict.unwrap_or_else(unclear))
     }
 

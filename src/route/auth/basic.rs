@@ -1,6 +1,7 @@
 //! `BasicAuth`, names and passwords.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -42,7 +43,8 @@ const WRONG: &str = "Name or password is wrong.";
 ///
 /// A line of the file is `user:hash` or `user:hash:group,group`; hashes are bcrypt's. A right
 /// password is known for a minute, so that not every request costs a hash; a name that is not in the
-/// file costs as much as one that is. There are never more passwords in work than processors.
+/// file costs as much as one that is. There are never more passwords in work than
+/// processors, and clients wait in turn by their addresses, so that one that guesses keeps nobody out.
 ///
 /// Passwords travel readable: use TLS, or a proxy that speaks it.
 ///
@@ -162,12 +164,12 @@ impl BasicAuth {
         Ok(self)
     }
 
-    fn check(&self, name: &str, password: &str) -> Outcome {
+    fn check(&self, name: &str, password: &str, client: IpAddr) -> Outcome {
         let page = Arc::clone(&self.book.current.lock());
         let deadline = Instant::now() + PATIENCE;
         let key = page.hasher.key([name.as_bytes(), password.as_bytes()]);
         let found = page.answers.get(&key, deadline, || {
-            let outcome = match self.book.turns.take(deadline) {
+            let outcome = match self.book.turns.take(client, deadline) {
                 None => Outcome::Unclear,
                 Some(_turn) => match aside(|| page.users.check(name, password)) {
                     Ok(Some(identity)) => Outcome::Known(identity),
@@ -198,7 +200,7 @@ impl Authenticator for BasicAuth {
             return refused("There are several names and passwords.");
         }
         let Some((name, password)) = decoded(credentials) else { return refused(WRONG) };
-        match self.check(&name, &password) {
+        match self.check(&name, &password, request.client()) {
             Outcome::Known(identity) => Ok(Verdict::Known(identity)),
             Outcome::Wrong => refused(WRONG),
             Outcome::Unclear => {
@@ -217,6 +219,12 @@ impl Authenticator for BasicAuth {
 fn credentials(value: &str) -> Option<&str> {
     let (scheme, credentials) = value.trim().split_once(' ')?;
     scheme.eq_ignore_ascii_case("basic").then(|| credentials.trim())
+}
+
+/// Reads the value of `Authorization` as a name and a password.
+#[cfg(any(test, feature = "internals"))]
+pub(crate) fn read_basic(value: &str) -> Option<(String, String)> {
+    credentials(value).and_then(decoded)
 }
 
 fn decoded(credentials: &str) -> Option<(String, String)> {
@@ -240,7 +248,7 @@ mod tests {
 
     #[test]
     fn name_and_password_stand_behind_the_word() {
-        let read = |value: &str| credentials(value).and_then(decoded);
+        let read = read_basic;
         let pair = |name: &str, password: &str| Some((name.to_owned(), password.to_owned()));
         assert_eq!(read("Basic YW5uYTpzZWNyZXQ="), pair("anna", "secret"));
         assert_eq!(read("basic  w4Q6YTpiIA=="), pair("Ä", "a:b "));

@@ -46,6 +46,8 @@ mod verdict;
 pub use backend::BackendAuth;
 #[cfg(feature = "auth")]
 pub use basic::BasicAuth;
+#[cfg(all(feature = "auth", any(test, feature = "internals")))]
+pub(crate) use basic::read_basic;
 #[cfg(feature = "auth")]
 pub use group_signer::GroupSigner;
 #[cfg(not(feature = "auth"))]

@@ -1,13 +1,9 @@
 //! Files with keys and passwords: read whole, bounded, and with errors that tell what to do.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
-
-/// Longest file, so that a wrong name does not fill the memory.
-const MOST_BYTES: u64 = 4 * 1024 * 1024;
+use crate::file;
 
 /// Reads a file that is there to be read by people too.
 ///
@@ -18,13 +14,8 @@ pub(super) fn read_text(path: &Path) -> Result<String> {
         let text = format!("cannot use the file {}: {why}", path.display());
         Error::new(ErrorKind::Config, text)
     };
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| failed("it cannot be read").with_source(error))?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(failed("it is longer than 4 MiB"));
-    }
+    let bytes = file::read(path);
+    let bytes = bytes.map_err(|error| failed("it cannot be read").with_source(error))?;
     String::from_utf8(bytes).map_err(|_| failed("it is not text in UTF-8"))
 }
 

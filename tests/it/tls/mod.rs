@@ -10,6 +10,7 @@ mod hostile;
 mod keys;
 #[cfg(feature = "cli")]
 mod load;
+mod misuse;
 #[cfg(feature = "cli")]
 mod program;
 mod proxied;

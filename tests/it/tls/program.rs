@@ -33,6 +33,18 @@ fn trusting(authority: &str) -> Arc<ClientConfig> {
     Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
+#[test]
+fn without_a_directory_the_files_go_where_the_readme_looks_for_them() {
+    let directory = Directory::new();
+    let program = env!("CARGO_BIN_EXE_landline");
+    let (words, place) = (["tls", "init", "--lan"], directory.file("."));
+    let status = Command::new(program).args(words).current_dir(place).output().unwrap().status;
+    assert!(status.success());
+    for name in ["ca.pem", "server.pem", "server.key"] {
+        assert!(directory.file("tls").join(name).exists(), "{name}");
+    }
+}
+
 /// Asks the last address that the banner names with https.
 fn ask(program: &Program, config: &Arc<ClientConfig>, name: &str) -> std::io::Result<String> {
     try_get(&mut connect(program, config, name), "/echo?message=here")
@@ -113,6 +125,32 @@ fn a_new_certificate_of_the_same_authority_counts_after_sighup() {
     program.signal(Signal::HUP);
     eventually("it counts, and is not believed", || ask(&program, &config, "new.local").is_err());
     assert!(ask(&program, &config, "bank.example").is_err());
+}
+
+/// To begin with TLS, or to end it, is not done while others go on; each key of it is named.
+#[test]
+fn tls_is_not_turned_on_or_off_by_sighup() {
+    let (_made, path) = made();
+    let directory = Directory::new();
+    let file = directory.file("landline.toml");
+    let with =
+        format!("ssl_certfile = [\"{path}/server.pem\"]\nssl_keyfile = [\"{path}/server.key\"]\n");
+    let start = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        Program::serve(&["--config", file.to_str().unwrap()])
+    };
+    let told = |program: &Program, text: &str| {
+        std::fs::write(&file, text).unwrap();
+        program.signal(Signal::HUP);
+        program.logged("a restart is needed for ssl_certfile, ssl_keyfile: in force is what was")
+    };
+    let plain = start("");
+    told(&plain, &with);
+    assert_eq!(plain.connect().get("/echo?message=here").text(), "here");
+    let secure = start(&with);
+    let line = told(&secure, "ws_max_size = 5\n");
+    assert!(line.contains("changed ws_max_size; a restart"), "{line}");
+    assert!(ask(&secure, &trusting(&format!("{path}/ca.pem")), "localhost").is_ok());
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! session is a cookie, which a browser sends whoever asks it to: so what changes something has to
 //! say that a page of this very server asks for it.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use landline::{Request, Response};
@@ -109,7 +109,7 @@ impl Access {
             return Ok(());
         }
         match bearer(request).filter(|_| self.has_key()) {
-            Some(key) => self.check_key(key, request.peer()),
+            Some(key) => self.check_key(key, request.client()),
             None => Err(Refused::new(401, "The page needs the admin key.")),
         }
     }
@@ -140,8 +140,8 @@ impl Access {
     }
 
     /// Checks a key; who has been wrong too often is not asked for a while.
-    pub(super) fn check_key(&self, key: &str, peer: SocketAddr) -> Result<(), Refused> {
-        if !self.failures.may_try(peer.ip()) {
+    pub(super) fn check_key(&self, key: &str, client: IpAddr) -> Result<(), Refused> {
+        if !self.failures.may_try(client) {
             return Err(Refused::new(429, "Too many wrong keys; wait a little."));
         }
         let is_right =
@@ -149,8 +149,8 @@ impl Access {
         if is_right {
             return Ok(());
         }
-        self.failures.note(peer.ip());
-        log::warn!("{peer}: a wrong admin key");
+        self.failures.note(client);
+        log::warn!("{client}: a wrong admin key");
         Err(Refused::new(401, "The key is not right."))
     }
 

@@ -78,7 +78,7 @@ pub(super) fn show(admin: &Admin, request: &Request) -> Result<Response, Refused
 pub(super) fn open(admin: &Admin, request: &Request) -> Result<Response, Refused> {
     admin.access.must_be_own_page(request)?;
     let asked: Asked = request.json()?;
-    admin.access.check_key(&asked.key, request.peer())?;
+    admin.access.check_key(&asked.key, request.client())?;
     let token = admin.access.sessions.open().map_err(|failure| {
         log::error!("no session can be opened: {}", failure.texts().join("; "));
         Refused::new(500, "The server has no random numbers for a session.")

@@ -1,7 +1,7 @@
 //! The connections of one thread of load: opened a few at a time, sent to, ended.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -440,5 +440,11 @@ impl Link {
 }
 
 fn broken(error: &io::Error) -> End {
-    End::Broken(secure::advice(error).unwrap_or_else(|| error.to_string()))
+    End::Broken(match error.kind() {
+        // It has ended with something of ours unread.
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
+            format!("ended by the server with a reset: {error}")
+        }
+        _ => secure::advice(error).unwrap_or_else(|| error.to_string()),
+    })
 }

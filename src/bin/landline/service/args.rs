@@ -54,7 +54,7 @@ pub(crate) struct UninstallArgs {
     #[arg(long, value_name = "FILE", default_value = SETTINGS)]
     pub(crate) config: PathBuf,
 
-    /// Remove the settings, with their secrets, and the user as well
+    /// Remove the settings, with their secrets, the user, and the program in /usr/local/bin as well
     #[arg(long)]
     pub(crate) purge: bool,
 

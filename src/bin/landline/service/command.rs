@@ -11,7 +11,7 @@ use landline::Config;
 use crate::exit::{Exit, Failure};
 use crate::ready::Ready;
 use crate::service::args::{InstallArgs, ServiceArgs, ServiceCommand, UninstallArgs};
-use crate::service::install::{Wanted, check_host, install, uninstall};
+use crate::service::install::{Wanted, check_host, has_socket, install, uninstall};
 use crate::service::status;
 use crate::settings::Settings;
 use crate::settings::Stated;
@@ -106,6 +106,7 @@ fn wanted(args: &InstallArgs) -> Result<Wanted, Failure> {
         has_low_port: bound.iter().any(|address| (1..1024).contains(&address.port())),
         addresses,
         with_socket: args.socket,
+        has_socket: has_socket(),
         start: !args.no_start,
         maps: maps.and_then(|text| text.trim().parse().ok()),
     })

@@ -39,9 +39,16 @@ pub(crate) struct Wanted {
     pub(crate) has_low_port: bool,
     /// systemd is to hold the listeners.
     pub(crate) with_socket: bool,
+    /// It does, from an installation before.
+    pub(crate) has_socket: bool,
     pub(crate) start: bool,
     /// The host's `vm.max_map_count`.
     pub(crate) maps: Option<u64>,
+}
+
+/// True if an installation has given the listeners to systemd.
+pub(crate) fn has_socket() -> bool {
+    Path::new(SOCKET_FILE).exists()
 }
 
 /// Refuses a host on which a package has done it.
@@ -90,9 +97,18 @@ pub(crate) fn install(wanted: &Wanted) -> Result<Plan, Failure> {
     plan.steps.push(Step::write(UNIT_FILE, unit));
     if wanted.with_socket {
         plan.steps.push(Step::write(SOCKET_FILE, socket(&wanted.addresses)));
+    } else if wanted.has_socket {
+        // Its addresses would go before those of the settings.
+        plan.steps.push(Step::attempt(&["systemctl", "disable", "--now", SOCKET_UNIT]));
+        plan.steps.push(Step::remove(SOCKET_FILE));
     }
     plan.steps.push(Step::run(&["systemctl", "daemon-reload"]));
     start(&mut plan, wanted);
+    let settings = wanted.settings.display();
+    plan.notes.push(format!(
+        "read {settings}; when it is changed: systemctl reload {UNIT}; how it is: landline service \
+         status; what it logs: journalctl --unit {UNIT}"
+    ));
     Ok(plan)
 }
 
@@ -100,7 +116,7 @@ pub(crate) fn install(wanted: &Wanted) -> Result<Plan, Failure> {
 fn settings(plan: &mut Plan, wanted: &Wanted, program: &Path) {
     let (settings, program) = (wanted.settings.to_string_lossy(), program.to_string_lossy());
     if wanted.has_settings {
-        plan.notes.push(format!("{settings} is there and stays as it is"));
+        plan.notes.push(format!("{settings} was there and stays as it is"));
         return;
     }
     if let Some(parent) = wanted.settings.parent().filter(|parent| *parent != Path::new("/etc")) {
@@ -108,7 +124,7 @@ fn settings(plan: &mut Plan, wanted: &Wanted, program: &Path) {
         let words = ["install", "-d", "-m", "0750", "-o", "root", "-g", "landline", &parent];
         plan.steps.push(Step::run(&words));
     }
-    plan.steps.push(Step::run(&[&program, "init", &settings]));
+    plan.steps.push(Step::run(&[&program, "init", "--quiet", &settings]));
     plan.steps.push(Step::run(&["chown", "root:landline", &settings]));
     plan.steps.push(Step::run(&["chmod", "0640", &settings]));
 }
@@ -132,7 +148,7 @@ fn start(plan: &mut Plan, wanted: &Wanted) {
     }
 }
 
-/// The steps back. The settings and the user stay, unless they are to go as well.
+/// The steps back. The settings, the user and the program stay, unless they are to go as well.
 pub(crate) fn uninstall(settings: &Path, is_purge: bool) -> Plan {
     let mut plan = Plan::default();
     for unit in [SOCKET_UNIT, UNIT] {
@@ -144,10 +160,18 @@ pub(crate) fn uninstall(settings: &Path, is_purge: bool) -> Plan {
     plan.steps.push(Step::run(&["systemctl", "daemon-reload"]));
     if is_purge {
         plan.steps.push(Step::remove(settings));
+        if let Some(parent) = settings.parent().filter(|parent| *parent != Path::new("/etc")) {
+            // Certificates may lie there, which are not ours.
+            let words = ["rmdir", "--ignore-fail-on-non-empty", &parent.to_string_lossy()];
+            plan.steps.push(Step::attempt(&words));
+        }
         plan.steps.push(Step::attempt(&["userdel", "landline"]));
+        plan.steps.push(Step::remove(PROGRAM));
     } else {
         let settings = settings.display();
-        plan.notes.push(format!("{settings} and the user landline stay; --purge removes both"));
+        plan.notes.push(format!(
+            "{settings}, the user landline and {PROGRAM} stay; --purge removes them"
+        ));
     }
     plan.notes.push("vm.max_map_count keeps its value until the host starts again".into());
     plan
@@ -167,6 +191,7 @@ mod tests {
             addresses: vec!["0.0.0.0:80".into()],
             has_low_port: true,
             with_socket: false,
+            has_socket: false,
             start: true,
             maps: Some(65_530),
         }
@@ -184,7 +209,7 @@ mod tests {
             "cat > /etc/sysusers.d/landline.conf",
             "systemd-sysusers /etc/sysusers.d/landline.conf",
             "install -d -m 0750 -o root -g landline /etc/landline",
-            "/usr/local/bin/landline init /etc/landline/landline.toml",
+            "/usr/local/bin/landline init --quiet /etc/landline/landline.toml",
             "chown root:landline /etc/landline/landline.toml",
             "chmod 0640 /etc/landline/landline.toml",
             "cat > /etc/sysctl.d/60-landline.conf",
@@ -230,6 +255,16 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_that_is_not_wanted_any_more_goes() {
+        let text = install(&Wanted { has_socket: true, ..wanted() }).unwrap().text();
+        let away = position(&text, "systemctl disable --now landline.socket || true");
+        assert!(away < position(&text, "rm -f /etc/systemd/system/landline.socket"));
+        assert!(away < position(&text, "systemctl restart landline.service"));
+        let both = Wanted { has_socket: true, with_socket: true, ..wanted() };
+        assert!(!install(&both).unwrap().text().contains("disable"));
+    }
+
+    #[test]
     fn what_an_installation_writes_its_removal_removes() {
         let settings = Path::new("/etc/landline/landline.toml");
         let plan = install(&Wanted { with_socket: true, ..wanted() }).unwrap();
@@ -240,6 +275,7 @@ mod tests {
             }
         }
         assert!(back.steps.contains(&Step::remove(settings)));
+        assert!(back.steps.contains(&Step::remove(PROGRAM)));
         assert!(!uninstall(settings, false).text().contains("rm -f /etc/landline"));
     }
 }

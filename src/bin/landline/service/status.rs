@@ -70,9 +70,14 @@ impl Status {
         };
         let (active, sub) = (self.value("ActiveState"), self.value("SubState"));
         let mut text = format!("{UNIT}: {active} ({sub}), {starts}\n");
+        if active == "failed" {
+            let result = self.value("Result");
+            text += &format!("  {:<14}{result}; journalctl --unit {UNIT} says more\n", "why");
+        }
         for (key, name) in ASKED {
             let value = self.value(key);
-            if value.is_empty() || value == "[not set]" || value == "0" {
+            let is_idle = *key == "TasksMax" && !self.is_running();
+            if value.is_empty() || value == "[not set]" || value == "0" || is_idle {
                 continue;
             }
             let value = match (*key, value.parse::<u64>()) {
@@ -113,9 +118,12 @@ mod tests {
         let status = Status::of("LoadState=not-found\nActiveState=inactive\n");
         assert!(!status.is_installed() && !status.is_running());
         assert!(status.text().contains("landline service install"));
-        let status = Status::of("LoadState=loaded\nActiveState=failed\nSubState=failed\n");
+        let status = Status::of(
+            "LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=exit-code\nTasksMax=9\n",
+        );
         assert!(status.is_installed() && !status.is_running());
-        let line = "landline.service: failed (failed), does not start with the host\n";
-        assert_eq!(status.text(), line);
+        let lines = "landline.service: failed (failed), does not start with the host\n  \
+                     why           exit-code; journalctl --unit landline.service says more\n";
+        assert_eq!(status.text(), lines);
     }
 }

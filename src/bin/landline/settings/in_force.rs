@@ -103,7 +103,8 @@ fn config(said: &Said) -> Config {
     let send_timeout = limits.timeout_send.unwrap_or(default.send_timeout());
     let grace = limits.timeout_graceful_shutdown.unwrap_or(default.shutdown_grace());
     let default = rates(default, websocket, limits);
-    let default_drain = (default.drain_delay(), default.drain_time());
+    let drain_delay = limits.drain_delay.unwrap_or(default.drain_delay());
+    let drain_time = limits.drain_time.or(default.drain_time());
     default
         .with_compression(compression(&said.websocket))
         .with_ping_interval(interval)
@@ -113,8 +114,8 @@ fn config(said: &Said) -> Config {
         .with_body_bytes(body_bytes)
         .with_keep_alive(keep_alive)
         .with_send_timeout(send_timeout)
-        .with_drain_delay(limits.drain_delay.unwrap_or(default_drain.0))
-        .with_drain_time(limits.drain_time.unwrap_or(default_drain.1))
+        .with_drain_delay(drain_delay)
+        .with_drain_time(drain_time)
         .with_shutdown_grace(grace)
         .with_max_connections(limits.limit_concurrency)
         .with_max_connections_per_address(limits.limit_per_address)

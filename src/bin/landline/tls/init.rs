@@ -41,7 +41,7 @@ struct InitArgs {
     #[arg(long = "name", value_name = "HOST", required_unless_present = "lan")]
     names: Vec<String>,
     /// Where the files go; made if it is not there
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", default_value = "tls")]
     directory: PathBuf,
 }
 

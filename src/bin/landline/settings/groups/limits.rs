@@ -52,7 +52,8 @@ declare! {
 
     /// Time over which WebSockets are closed when the server stops, one after the other, so that
     /// their clients do not all come back at the same moment
-    drain_time: One<Duration> = SECONDS, Preset::seconds(Config::default().drain_time()), Live;
+    drain_time: One<Duration> =
+        SECONDS, Preset::words("0.002 for each connection, 10 at most", "10"), Live;
 
     /// Time for open connections to end when the server stops, after --drain-time
     timeout_graceful_shutdown: One<Duration> =

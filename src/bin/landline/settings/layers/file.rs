@@ -3,7 +3,6 @@
 //! Whatever is wrong is reported with its line, all of it at once: an unknown key, a wrong type, a
 //! wrong value, a key given twice, a section.
 
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
@@ -15,6 +14,7 @@ use crate::settings::form::Kind;
 use crate::settings::layers::{Layer, Source};
 use crate::settings::said::{all, find};
 use crate::settings::setting::Setting;
+use crate::whole_file;
 
 /// How alike two keys have to be for "did you mean", from 0 to 1.
 const ALIKE: f64 = 0.8;
@@ -31,7 +31,7 @@ pub(crate) fn read(path: &Path) -> Result<Layer, Failure> {
         let what = format!("cannot read the settings file {}", path.display());
         Failure::io(Exit::Config, &what, &error)
     };
-    let bytes = fs::read(path).map_err(failed)?;
+    let bytes = whole_file::read(path).map_err(failed)?;
     let text = String::from_utf8(bytes).map_err(|_| {
         Failure::new(Exit::Config, format!("the settings file {} is not UTF-8", path.display()))
     })?;

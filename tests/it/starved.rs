@@ -50,6 +50,23 @@ fn without_descriptors_clients_are_answered_503() {
     program.logged("cannot accept: Too many open files");
 }
 
+/// The number that the doctor states is the one at which the server refuses.
+#[test]
+fn as_many_are_admitted_as_the_doctor_says() {
+    let script = "ulimit -n 80 && exec \"$0\" doctor --port 0 --json";
+    let doctor = binary("sh").args(["-c", script, env!("CARGO_BIN_EXE_landline")]).output();
+    let said: serde_json::Value = serde_json::from_slice(&doctor.unwrap().stdout).unwrap();
+    let stated = usize::try_from(said["connections"].as_u64().unwrap()).unwrap();
+    assert!((2..80).contains(&stated), "{stated}");
+    let program = Program::listening(limited("-n 80", &[]));
+    assert!(program.stdout().contains(&format!("up to {stated}\n")), "{}", program.stdout());
+    let mut open: Vec<Client> = (0..stated).map(|_| program.websocket("/echo")).collect();
+    assert_refused(&program.connect().ask(Client::handshake_head("/echo")));
+    open.iter_mut().for_each(|client| client.expect_echo("still here"));
+    drop(open.pop());
+    eventually("the place is free", || program.connect().get(ECHO).status == 200);
+}
+
 #[test]
 fn the_default_limit_leaves_descriptors_in_reserve() {
     let program = Program::listening(limited("-n 40", &[]));

@@ -3,6 +3,8 @@
 
 const EVERY = 2000;
 const SHOWN = 300;
+// A server that hangs is told from one that is slow.
+const PATIENCE = 5000;
 const SVG = "http://www.w3.org/2000/svg";
 const element = id => document.getElementById(id);
 
@@ -13,7 +15,7 @@ async function ask(path, body, method) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
   }
-  const response = await fetch(`/admin/${path}`, options);
+  const response = await fetch(`/admin/${path}`, { ...options, signal: AbortSignal.timeout(PATIENCE) });
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw Object.assign(new Error(answer.error ?? `The server says ${response.status}.`), { status: response.status });
   return answer;
@@ -22,6 +24,12 @@ async function ask(path, body, method) {
 function text(id, words) {
   const target = element(id);
   if (target.textContent !== String(words)) target.textContent = words;
+}
+
+/** Text of others: what cannot be seen in it, or turns the direction of what is around, is spelt out. */
+function visible(words) {
+  const hidden = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/gu;
+  return String(words ?? "").replace(hidden, found => `\\u{${found.codePointAt(0).toString(16)}}`);
 }
 
 function count(number) {
@@ -86,10 +94,7 @@ class Plot {
     this.#lines.forEach((line, number) => {
       const points = samples.filter(sample => sample[line.at] !== null && sample[line.at] !== undefined)
         .map(sample => [x(sample[0]), y(sample[line.at]), sample[0]]);
-      if (number === 0 && points.length > 1) {
-        const edge = points.map(([left, down]) => `${left.toFixed(1)},${down.toFixed(1)}`).join("L");
-        parts.push(shape("path", { class: "area", d: `M${points[0][0].toFixed(1)},${low}L${edge}L${points.at(-1)[0].toFixed(1)},${low}Z` }));
-      }
+      if (number === 0) parts.push(shape("path", { class: "area", d: area(points, low) }));
       parts.push(shape("path", { class: line.class, d: curve(points) }));
     });
     this.#svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -97,14 +102,27 @@ class Plot {
   }
 }
 
+/** Points without a gap of time between them. */
+function runs(points) {
+  const found = [];
+  let before = -Infinity;
+  for (const point of points) {
+    if (point[2] - before > 3 * EVERY) found.push([]);
+    found.at(-1).push(`${point[0].toFixed(1)},${point[1].toFixed(1)}`);
+    before = point[2];
+  }
+  return found;
+}
+
 /** A line through points; where some are missing, it begins anew. */
 function curve(points) {
-  let path = "", before = -Infinity;
-  for (const [left, down, at] of points) {
-    path += `${at - before > 3 * EVERY ? "M" : "L"}${left.toFixed(1)},${down.toFixed(1)}`;
-    before = at;
-  }
-  return path || "M0,0";
+  return runs(points).map(run => `M${run.join("L")}`).join("") || "M0,0";
+}
+
+/** What lies below that line. */
+function area(points, low) {
+  const left = point => point.split(",")[0];
+  return runs(points).map(run => `M${left(run[0])},${low}L${run.join("L")}L${left(run.at(-1))},${low}Z`).join("") || "M0,0";
 }
 
 /** The next of 1, 2, 5, 10, 20 .. above a value. */
@@ -135,9 +153,12 @@ const plots = [
 
 let samples = [];
 let mayChange = false;
+// Since when there is no answer.
+let silent = null;
 
 function showFigures(figures) {
-  samples = [...samples, ...figures.samples].slice(-SHOWN);
+  const known = samples.at(-1)?.[0] ?? 0;
+  samples = [...samples, ...figures.samples.filter(([at]) => at > known)].slice(-SHOWN);
   mayChange = figures.may_change;
   const last = samples.at(-1) ?? [0, 0, 0, 0, 0, 0, null, null];
   const state = { stopping: "Stopping", draining: "Draining", full: "Full" }[figures.reluctance] ?? figures.reluctance;
@@ -163,21 +184,49 @@ function showFigures(figures) {
   text("rooms", count(figures.groups));
   element("say-send").disabled = !mayChange;
   element("say-send").title = mayChange ? "" : "Needs a server with --admin-key";
+  text("routes", figures.routes.filter(route => route.open > 0).map(route => `${count(route.open)} on ${route.route}`).join(", "));
+  text("causes", causes(figures.closes));
   for (const plot of plots) plot.draw(samples);
+}
+
+/** How many have ended for each cause, the most frequent first. */
+function causes(closes) {
+  const sums = new Map();
+  for (const close of closes) sums.set(close.cause, (sums.get(close.cause) ?? 0) + close.count);
+  const sorted = [...sums].sort(([, one], [, other]) => other - one);
+  return sorted.map(([cause, number]) => `${count(number)} ${cause}`).join(", ");
 }
 
 function showState(words, state) {
   text("state", words);
   element("state").dataset.state = state;
+  document.title = state === "good" ? "Landline: what goes on" : `${words}: Landline`;
+}
+
+/** There is no answer: what is shown is of a while ago, and says so. */
+function showSilence() {
+  silent ??= new Date();
+  showState(`No answer since ${silent.toLocaleTimeString()}`, "bad");
+  document.body.dataset.stale = "";
+}
+
+function showAnswer() {
+  silent = null;
+  delete document.body.dataset.stale;
 }
 
 /** A cell of a table: its text, and what it is called where there is no head. */
 function cell(words, name, kind) {
   const made = document.createElement("td");
-  made.textContent = words ?? "";
+  made.textContent = visible(words);
   made.dataset.label = name;
   if (kind) made.className = kind;
   return made;
+}
+
+/** Who is at the other end, and for whom it speaks. */
+function client(row) {
+  return cell(row.forwarded ? `${row.forwarded} by ${row.peer}` : row.peer, "client");
 }
 
 /** The cell that opens the story of a connection. */
@@ -199,8 +248,8 @@ function traffic(row, way) {
 
 function connectionRow(row) {
   const cells = [
-    door(row), cell(row.peer, "client"), cell(row.route, "route"), cell(row.user ?? "", "user"),
-    cell(time((Date.now() - row.since) / 1000), "open for", "number"), traffic(row, "received"), traffic(row, "sent"),
+    door(row), client(row), cell(row.route, "route", "free"), cell(row.user, "user", "free"),
+    cell(time(row.age), "open for", "number"), traffic(row, "received"), traffic(row, "sent"),
     cell(bytes(row.queued), "waiting", "number"), cell(row.groups, "groups", "number"),
   ];
   const last = document.createElement("td");
@@ -216,22 +265,23 @@ function connectionRow(row) {
 }
 
 function closedRow(row) {
-  const why = cell(`${row.code}${row.reason ? ` ${row.reason}` : ""}`, "code", "whole");
+  const why = cell(`${row.code}${row.reason ? ` ${row.reason}` : ""}`, "code", "whole free");
   const cause = cell(row.cause, "cause");
   cause.dataset.cause = row.cause;
   return [
-    door(row), cell(row.peer, "client"), cell(row.route, "route"), cell(row.user ?? "", "user"),
-    cell(`${time((Date.now() - row.ended) / 1000)} ago`, "ended", "number"), cell(time(row.seconds), "was open", "number"),
+    door(row), client(row), cell(row.route, "route", "free"), cell(row.user, "user", "free"),
+    cell(`${time(row.ago)} ago`, "ended", "number"), cell(time(row.seconds), "was open", "number"),
     traffic(row, "received"), traffic(row, "sent"), cause, why,
   ];
 }
 
 function groupRow(row) {
   const name = document.createElement("td");
+  name.className = "free";
   const button = document.createElement("button");
   button.type = "button";
   button.className = "link";
-  button.textContent = row.name;
+  button.textContent = visible(row.name);
   button.addEventListener("click", () => { element("say-group").value = row.name; element("say-text").focus(); });
   name.append(button);
   return [name, ...["members", "published", "written", "queued", "dropped"].map(key => cell(count(row[key]), key, "number"))];
@@ -246,7 +296,11 @@ class Table {
     this.filter = element(`filter-${name}`);
     this.body = element(name).tBodies[0];
     this.asked = 0;
-    this.filter.addEventListener("input", () => this.refresh());
+    this.sort = "";
+    this.filter.addEventListener("input", () => refresh());
+    for (const head of element(name).tHead.querySelectorAll("th[data-sort]")) {
+      head.firstElementChild.addEventListener("click", () => this.sortBy(head));
+    }
     if (isStory) {
       this.body.addEventListener("click", event => {
         const id = event.target.closest("tr")?.dataset.id;
@@ -255,23 +309,49 @@ class Table {
     }
   }
 
+  /** The most first; asked for again, in the order that the server has. */
+  sortBy(head) {
+    this.sort = this.sort === head.dataset.sort ? "" : head.dataset.sort;
+    for (const other of head.parentElement.querySelectorAll("th[data-sort]")) {
+      if (this.sort && other === head) other.setAttribute("aria-sort", "descending");
+      else other.removeAttribute("aria-sort");
+    }
+    refresh();
+  }
+
   async refresh() {
     const number = ++this.asked;
-    const { all, found, rows } = await ask(`${this.name}?${new URLSearchParams({ filter: this.filter.value })}`);
+    const { all, found, rows } = await ask(`${this.name}?${new URLSearchParams({ filter: this.filter.value, sort: this.sort })}`);
     // A later question has been asked meanwhile.
     if (number !== this.asked) return;
     const shown = found > rows.length ? `, the first ${rows.length} shown` : "";
     text(`found-${this.name}`, this.filter.value ? `${count(found)} of ${count(all)}${shown}` : `${count(all)} in all${shown}`);
-    const focused = document.activeElement?.closest(`#${this.name} tr`)?.dataset.id;
-    this.body.replaceChildren(...rows.map(row => this.row(row)));
-    if (rows.length === 0) this.body.append(this.nothing());
-    if (focused) this.body.querySelector(`tr[data-id="${CSS.escape(focused)}"] button`)?.focus();
+    this.put(rows.length === 0 ? [this.nothing()] : rows.map(row => this.row(row)));
+  }
+
+  /** Shows rows; what is there already stays in its place, so that a click or a focus is not lost. */
+  put(rows) {
+    const focused = document.activeElement;
+    for (const old of [...this.body.rows]) if (!rows.includes(old)) old.remove();
+    rows.forEach((row, at) => {
+      if (this.body.rows[at] !== row) this.body.insertBefore(row, this.body.rows[at] ?? null);
+    });
+    // Who moves takes no focus along.
+    if (focused !== document.activeElement && this.body.contains(focused)) focused.focus({ preventScroll: true });
   }
 
   row(row) {
+    const key = String(row.id ?? row.name);
+    const known = [...this.body.rows].find(known => known.dataset.key === key);
+    const cells = this.cells(row);
+    if (known) {
+      cells.forEach((cell, at) => { if (!known.cells[at].isEqualNode(cell)) known.cells[at].replaceWith(cell); });
+      return known;
+    }
     const made = document.createElement("tr");
+    made.dataset.key = key;
     if (this.isStory) made.dataset.id = row.id;
-    made.append(...this.cells(row));
+    made.append(...cells);
     return made;
   }
 
@@ -309,12 +389,13 @@ async function tellStory(table, id) {
     const story = await ask(`${table}/${id}`);
     text("story-title", `conn-${story.id}`);
     const facts = [
-      ["Client", story.peer], ["Route", story.route], ["User", story.user ?? "not known"],
+      ["Client", story.forwarded ? `${story.forwarded} by ${story.peer}` : story.peer], ["Route", story.route], ["User", story.user ?? "not known"],
       ["Opened", new Date(story.since).toLocaleString()],
       ["In", `${count(story.received)}, ${bytes(story.bytes_received)}`], ["Out", `${count(story.sent)}, ${bytes(story.bytes_sent)}`],
+      ["Subprotocol", story.subprotocol ?? "none"], ["Compression", story.compressed ? "agreed" : "none"],
       ["Highest queue", bytes(story.high)], ["Lost", count(story.lost)],
     ];
-    if (Array.isArray(story.groups)) facts.push(["Groups", story.groups.join(", ") || "none"]);
+    if (Array.isArray(story.groups)) facts.push(["Groups", story.groups.map(visible).join(", ") || "none"]);
     if (story.ended) facts.push(["Ended", new Date(story.ended).toLocaleString()], ["Cause", story.cause], ["Code and reason", `${story.code} ${story.reason}`.trim()]);
     element("story-facts").replaceChildren(...facts.map(([name, value]) => pair(name, value)));
     element("story-events").replaceChildren(...story.events.map(event => {
@@ -333,7 +414,7 @@ function pair(name, value) {
   const made = document.createElement("div");
   const term = document.createElement("dt"), what = document.createElement("dd");
   term.textContent = name;
-  what.textContent = value;
+  what.textContent = visible(value);
   made.append(term, what);
   return made;
 }
@@ -349,7 +430,7 @@ let ending = null;
 
 function askToEnd(row) {
   ending = row.id;
-  text("end-who", `conn-${row.id}, ${row.peer}${row.user ? `, ${row.user}` : ""}`);
+  text("end-who", `conn-${row.id}, ${row.forwarded ?? row.peer}${row.user ? `, ${visible(row.user)}` : ""}`);
   text("end-hint", "");
   element("end").showModal();
 }
@@ -388,6 +469,8 @@ document.querySelector(".tabs").addEventListener("keydown", event => {
 
 /** The page asks for the key. */
 function close(words) {
+  showAnswer();
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   element("inside").hidden = true;
   element("leave").hidden = true;
   element("door").hidden = false;
@@ -418,7 +501,9 @@ element("leave").addEventListener("click", async () => {
 /** One round: the figures, then the table that is seen. */
 async function refresh() {
   try {
-    showFigures(await ask(`data?since=${samples.at(-1)?.[0] ?? 0}`));
+    const figures = await ask(`data?since=${samples.at(-1)?.[0] ?? 0}`);
+    showAnswer();
+    showFigures(figures);
     element("door").hidden = true;
     if (element("inside").hidden) {
       element("inside").hidden = false;
@@ -429,8 +514,8 @@ async function refresh() {
     await tables[shown].refresh();
     text("hint", "");
   } catch (error) {
-    if (error.status === 401) return close(element("door").hidden ? "" : element("door-hint").textContent);
-    if (error.status === undefined) return showState("No answer", "bad");
+    if (error.status === 401) return close(element("inside").hidden ? element("door-hint").textContent : "The session is over.");
+    if (error.status === undefined) return showSilence();
     text("hint", error.message);
   }
 }

@@ -220,6 +220,7 @@ impl WebSocket {
         let extension = waiting.extension();
         let subprotocol = waiting.subprotocol(subprotocol);
         let answer = waiting.offer.answer(subprotocol, extension.as_deref(), headers)?;
+        self.conn.name_subprotocol(subprotocol);
         if let Some(pending) = pending.take().map(unboxed) {
             self.start(pending, answer, || ());
         }
@@ -265,6 +266,7 @@ impl WebSocket {
         if let Some(waiting) = pending.take_if(|waiting| !waiting.is_turned_away).map(unboxed) {
             let (preferred, extension) = (waiting.preferred.as_deref(), waiting.extension());
             let answer = waiting.offer.default_answer(preferred, extension.as_deref());
+            self.conn.name_subprotocol(preferred);
             return self.start(waiting, answer, join);
         }
         drop(pending);

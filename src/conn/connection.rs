@@ -19,6 +19,7 @@ use crate::conn::groups::Groups;
 use crate::conn::hold::Holders;
 use crate::conn::mailbox::Mailbox;
 use crate::conn::outbox::Outbox;
+use crate::conn::own_config::OwnConfig;
 use crate::conn::receive::Receive;
 use crate::conn::record::{Clock, Phase, Record};
 use crate::conn::refusals::Refusals;
@@ -40,7 +41,7 @@ const SPARE_PER_CORE: usize = 2;
 /// What all connections of a server share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// For connections to come; one that is open keeps what it began with.
+    /// For requests and connections to come; a WebSocket that is open keeps what it began with.
     config: Mutex<Arc<Config>>,
     pub(crate) clock: Clock,
     pub(crate) poller: Poller,
@@ -115,8 +116,7 @@ pub(crate) struct Connection {
     /// The address that a PROXY header names; most have none.
     proxied: OnceBox<SocketAddr>,
     pub(crate) shared: Arc<Shared>,
-    /// As it was when the connection began.
-    pub(crate) config: Arc<Config>,
+    pub(crate) config: OwnConfig,
     pub(crate) record: Record,
     pub(crate) receive: Mutex<Receive>,
     /// What came in, written with the receive half's lock held.
@@ -154,9 +154,16 @@ impl Connection {
             watch: Mutex::new(Watch::default()),
             heard: Heard::default(),
             story: Mutex::new(None),
-            config,
+            config: OwnConfig::new(config),
             shared,
         }
+    }
+
+    /// Takes over limits and times that the server was given after the connection began; before
+    /// there is a WebSocket.
+    pub(crate) fn renew_config(&self, config: Arc<Config>) {
+        *self.receive.lock() = Receive::new(&config);
+        self.config.renew(config);
     }
 
     /// The number that stands in every log line and in the system's name for the thread.

@@ -28,6 +28,7 @@ pub(crate) mod mailbox;
 pub(crate) mod outbox;
 mod outgoing;
 pub(crate) mod overflow;
+mod own_config;
 pub(crate) mod queue;
 pub(crate) mod receive;
 pub(crate) mod recipient;

@@ -167,6 +167,13 @@ impl Receive {
         self.taken_at = conn.shared.clock.micros();
     }
 
+    /// The handler has returned: with a message whose time is taken, this is the end of it.
+    pub(super) fn handler_returned(&mut self, conn: &Connection) {
+        if self.taken_at != 0 {
+            self.note_handler_time(conn);
+        }
+    }
+
     /// The handler is back from such a message.
     #[cold]
     fn note_handler_time(&mut self, conn: &Connection) {

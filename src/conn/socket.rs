@@ -383,6 +383,7 @@ impl WebSocket {
         self.conn.close_mailbox();
         self.conn.close(CloseFrame::of_server(code, reason));
         let mut receive = self.conn.receive.lock();
+        receive.handler_returned(&self.conn);
         loop {
             receive.discard_inbox();
             receive.conclude(&self.conn);

@@ -2,7 +2,7 @@
 //! ended.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,13 +21,23 @@ use crate::ws::{Closed, Side, close_code};
 pub(crate) struct Story {
     /// The pattern of the route, never the path: there are few of them.
     route: Arc<str>,
-    user: Option<Box<str>>,
+    /// In a box because few have any: a story without it is what most of them are.
+    about: Option<Box<About>>,
     /// When the handshake was answered, in microseconds of the wall clock.
     since: u64,
     /// The same moment by the keeper's clock; zero until the handshake is answered.
     opened: u64,
     /// There from the second event on: to have opened is all that many have to tell.
     trace: Option<Box<Trace>>,
+}
+
+/// What is known of some connections only.
+#[derive(Debug, Default)]
+struct About {
+    user: Option<Box<str>>,
+    /// Whom a trusted proxy speaks for.
+    forwarded: Option<IpAddr>,
+    subprotocol: Option<Box<str>>,
 }
 
 /// An open WebSocket, as it was when it was asked for.
@@ -38,10 +48,17 @@ pub struct ConnectionInfo {
     pub id: u64,
     /// The client's address; `0.0.0.0:0` for one that came through a Unix socket.
     pub peer: SocketAddr,
+    /// The address of the client, as [`Request::client`](crate::Request::client): that of the
+    /// `peer`, or what a trusted proxy says in its header fields.
+    pub client: IpAddr,
     /// The pattern of its route.
     pub route: Arc<str>,
     /// The name of its user, where one is known.
     pub user: Option<String>,
+    /// The subprotocol that was agreed on, if one was.
+    pub subprotocol: Option<String>,
+    /// True if messages may be compressed: client and server have agreed on it.
+    pub is_compressed: bool,
     /// When its handshake was answered.
     pub since: SystemTime,
     /// What went through.
@@ -112,6 +129,14 @@ fn cause(end: Option<&End>, why: Option<&'static str>) -> &'static str {
 }
 
 impl Story {
+    fn about_mut(&mut self) -> &mut About {
+        self.about.get_or_insert_default()
+    }
+
+    fn user(&self) -> Option<&str> {
+        self.about.as_ref()?.user.as_deref()
+    }
+
     /// What has been noted, of a connection that compresses its messages or does not.
     fn trace_mut(&mut self, is_compressed: bool) -> &mut Trace {
         let opened = self.opened;
@@ -138,10 +163,20 @@ fn begun(opened: u64, is_compressed: bool) -> Trace {
 }
 
 impl Connection {
-    /// Begins what is told of a connection: its handshake is valid and goes to this route.
-    pub(crate) fn begin_story(&self, route: Arc<str>) {
-        let story = Story { route, user: None, since: 0, opened: 0, trace: None };
+    /// Begins what is told of a connection: its handshake is valid and goes to this route, for a
+    /// client that a trusted proxy speaks for if there is one.
+    pub(crate) fn begin_story(&self, route: Arc<str>, forwarded: Option<IpAddr>) {
+        let about = forwarded.map(|_| Box::new(About { forwarded, ..About::default() }));
+        let story = Story { route, about, since: 0, opened: 0, trace: None };
         *self.story.lock() = Some(Box::new(story));
+    }
+
+    /// Takes note of the subprotocol that the answer of the handshake names.
+    pub(super) fn name_subprotocol(&self, name: Option<&str>) {
+        let Some(name) = name else { return };
+        if let Some(story) = self.story.lock().as_mut() {
+            story.about_mut().subprotocol = Some(name.into());
+        }
     }
 
     /// True if it is a WebSocket, or was to be one.
@@ -166,9 +201,9 @@ impl Connection {
     /// Whose connection it is, unless that is known.
     pub(crate) fn name_user(&self, name: &str) {
         if let Some(story) = self.story.lock().as_mut()
-            && story.user.is_none()
+            && story.user().is_none()
         {
-            story.user = Some(name.into());
+            story.about_mut().user = Some(name.into());
         }
     }
 
@@ -176,7 +211,7 @@ impl Connection {
     pub(crate) fn route_and_user(&self) -> (Arc<str>, Option<String>) {
         let story = self.story.lock();
         let Some(story) = story.as_deref() else { return ("".into(), None) };
-        (Arc::clone(&story.route), story.user.as_deref().map(str::to_owned))
+        (Arc::clone(&story.route), story.user().map(str::to_owned))
     }
 
     /// Notes an event for those who ask later; nothing unless it is a WebSocket.
@@ -222,11 +257,16 @@ impl Connection {
         let untaken = self.mailbox().map_or(0, Mailbox::lost);
         let story = self.story.lock();
         let story = story.as_deref()?;
+        let about = story.about.as_deref();
+        let peer = self.peer().address();
         Some(ConnectionInfo {
             id: self.id(),
-            peer: self.peer().address(),
+            peer,
+            client: about.and_then(|about| about.forwarded).unwrap_or(peer.ip()),
             route: Arc::clone(&story.route),
-            user: story.user.as_deref().map(str::to_owned),
+            user: story.user().map(str::to_owned),
+            subprotocol: about.and_then(|about| about.subprotocol.as_deref()).map(str::to_owned),
+            is_compressed: self.is_compressed(),
             since: UNIX_EPOCH + Duration::from_micros(story.since),
             traffic,
             queued_bytes: queue.bytes,
@@ -286,6 +326,13 @@ mod tests {
     fn caused(by: Side, code: u16, reason: &str) -> &'static str {
         let closed = Closed::from_frame(by, &CloseFrame::new(code, reason).unwrap(), true);
         cause(Some(&End { closed, violation: None }), None)
+    }
+
+    /// With the two words that the allocator adds it is a block of 64 bytes, and there is one for
+    /// each connection.
+    #[test]
+    fn what_every_connection_remembers_is_little() {
+        assert!(size_of::<Story>() <= 56, "{}", size_of::<Story>());
     }
 
     #[test]

@@ -51,8 +51,8 @@ pub struct Metrics {
     pub responses: [u64; 5],
     /// How long requests took, from the end of their head until their handler returned.
     pub http_handlers: Timings,
-    /// How long handlers of WebSockets were away with a message until they came for the next. At
-    /// most one message of each connection and second is timed.
+    /// How long handlers of WebSockets were away with a message until they came for the next, or
+    /// returned. At most one message of each connection and second is timed.
     pub websocket_handlers: Timings,
     /// What went through the hub. Servers that share a hub have the same figures here.
     pub hub: HubStats,

@@ -26,8 +26,9 @@ use crate::ws::Origins;
 impl Handle {
     /// Gives the server other limits and times.
     ///
-    /// They hold for connections that are accepted from now on. A WebSocket that is open keeps its
-    /// own; an HTTP connection that is kept alive ends with its next answer. The most open
+    /// They hold for every request that comes from now on, and for a WebSocket that begins with one.
+    /// A WebSocket that is open keeps its own; an HTTP connection that was open before ends with its
+    /// next answer. The most open
     /// connections count at once, for the next that comes: who is in stays in. The same limits and
     /// times once more change nothing.
     ///

@@ -18,7 +18,7 @@ impl Post {
     fn set(test: &str) -> Option<Self> {
         let mut stage = Stage::set(test)?;
         // The clients of these tests answer no pings.
-        let args = ["--admin-port", "0", "--ws-ping-interval", "0"];
+        let args = ["--admin-port", "0", "--ws-ping-interval", "0", "--drain-delay", "3600"];
         let mut command = Server::command(0, &args);
         command.env("LANDLINE_ADMIN_KEY", KEY);
         let mut port = None;
@@ -251,6 +251,98 @@ fn admin_page_takes_what_clients_write_for_text() {
 }
 
 #[test]
+fn admin_page_spells_out_what_hides_in_text() {
+    let Some(post) = Post::set("admin_page_spells_out_what_hides_in_text") else { return };
+    // It would turn around what stands behind it.
+    post.client("/echo").goodbye(4000, "\u{202e}drow\u{200b}\u{7}");
+    post.enter();
+    let browser = post.browser();
+    browser.click("tab-closed");
+    post.until_rows("closed", 1);
+    let shown = r"4000 \u{202e}drow\u{200b}\u{7}";
+    assert!(browser.text("closed").contains(shown), "{}", browser.text("closed"));
+    browser.until_text("causes", "1 client");
+    browser.run("document.querySelector('#closed tbody .link').click()");
+    browser.until("its story is told", "return document.getElementById('story').open");
+    assert!(browser.text("story-facts").contains(shown));
+    post.stage.assert_console_is_clean();
+}
+
+#[test]
+fn admin_page_sorts_its_tables_and_leaves_rows_in_their_place() {
+    let Some(post) = Post::set("admin_page_sorts_its_tables_and_leaves_rows_in_their_place") else {
+        return;
+    };
+    let mut clients: Vec<Client> = (0..4).map(|_| post.client("/echo")).collect();
+    for (client, messages) in clients.iter_mut().zip([1, 5, 3, 0]) {
+        for _ in 0..messages {
+            client.send(0x81, b"x");
+            client.expect(0x81);
+        }
+    }
+    post.enter();
+    let browser = post.browser();
+    post.until_rows("connections", 4);
+    browser.until_text("routes", "4 on /echo");
+    let received = "return [...document.querySelectorAll('#connections td[data-label=in]')]
+        .map(cell => cell.textContent).join(' ')";
+    browser.until("the newest is the first", &format!("{received} === '0 3 5 1'"));
+    browser.run("window.first = document.querySelector('#connections tbody tr')");
+    browser.run("window.first.querySelector('button').focus()");
+    browser.run("document.querySelector('#connections [data-sort=received] button').click()");
+    browser.until("the busiest is the first", &format!("{received} === '5 3 1 0'"));
+    let sorted =
+        "return document.querySelector('#connections th[aria-sort=descending]').textContent";
+    assert_eq!(browser.run(sorted), "In");
+    clients[3].send(0x81, b"x");
+    clients[3].expect(0x81);
+    browser.until("what has changed is shown", &format!("{received} === '5 3 1 1'"));
+    // It is the same row, so that who is about to click on it does not miss.
+    assert_eq!(browser.run("return window.first.isConnected"), true);
+    assert_eq!(browser.run("return window.first.contains(document.activeElement)"), true);
+    post.stage.assert_console_is_clean();
+}
+
+#[test]
+fn admin_page_says_when_there_is_no_answer_and_goes_on_when_there_is() {
+    let Some(mut post) =
+        Post::set("admin_page_says_when_there_is_no_answer_and_goes_on_when_there_is")
+    else {
+        return;
+    };
+    post.enter();
+    post.browser().until_text("state", "Ready");
+    let silent =
+        "return document.getElementById('state').textContent.startsWith('No answer since ')
+        && 'stale' in document.body.dataset && document.title.startsWith('No answer')";
+    // It takes connections and does not answer.
+    let paused = post.stage.server.process.pause();
+    post.browser().until("a server that hangs is no answer", silent);
+    drop(paused);
+    post.browser().until_text("state", "Ready");
+    assert_eq!(post.browser().run("return 'stale' in document.body.dataset"), false);
+    post.stage.server.process.ask_to_end();
+    post.browser().until_text("state", "Draining");
+    post.stage.server.process.kill();
+    post.browser().until("a server that is gone is none", silent);
+}
+
+#[test]
+fn admin_page_asks_for_the_key_again_when_the_session_is_over() {
+    let Some(post) = Post::set("admin_page_asks_for_the_key_again_when_the_session_is_over") else {
+        return;
+    };
+    post.enter();
+    let browser = post.browser();
+    browser
+        .run("return fetch('/admin/session', { method: 'DELETE' }).then(answer => answer.status)");
+    browser.until_text("door-hint", "The session is over.");
+    assert_eq!(browser.run("return document.getElementById('inside').hidden"), true);
+    browser.fill("key", &format!("{KEY}\n"));
+    post.until_inside();
+}
+
+#[test]
 fn admin_page_is_whole_on_a_phone_and_draws_what_goes_on() {
     let Some(post) = Post::set("admin_page_is_whole_on_a_phone_and_draws_what_goes_on") else {
         return;
@@ -290,6 +382,8 @@ fn admin_page_is_whole_on_a_phone_and_draws_what_goes_on() {
     }
     post.until_rows("connections", 17);
     take_picture(browser, "LANDLINE_SCREENSHOT");
+    browser.become_dark();
+    take_picture(browser, "LANDLINE_SCREENSHOT_DARK");
     browser.become_phone(360, 740);
     for tab in ["connections", "groups", "closed"] {
         browser.click(&format!("tab-{tab}"));

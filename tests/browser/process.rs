@@ -55,11 +55,20 @@ impl Process {
         kill_process(Pid::from_child(&self.child), Signal::STOP).expect("the program still runs");
     }
 
+    /// Stops the program until what is returned is dropped.
+    pub(crate) fn pause(&self) -> Suspended {
+        Suspended::tree(Pid::from_child(&self.child))
+    }
+
+    /// Asks the program to end (SIGTERM).
+    pub(crate) fn ask_to_end(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("the program still runs");
+    }
+
     /// Asks the program to end (SIGTERM) and waits until it has.
     #[track_caller]
     pub(crate) fn terminate(&mut self) {
-        let id = Pid::from_child(&self.child);
-        kill_process(id, Signal::TERM).expect("the program still runs");
+        self.ask_to_end();
         until(&format!("{} ends", self.name), START, || self.child.try_wait().ok().flatten());
     }
 

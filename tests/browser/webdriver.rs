@@ -135,6 +135,14 @@ impl Browser {
         self.ask("goog/cdp/execute", &command);
     }
 
+    /// Shows pages as to somebody who likes them dark.
+    #[track_caller]
+    pub(crate) fn become_dark(&self) {
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
+        let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": media });
+        self.ask("goog/cdp/execute", &command);
+    }
+
     /// What is shown, as a PNG.
     pub(crate) fn picture(&self) -> Vec<u8> {
         let url = format!("{}/screenshot", self.session);

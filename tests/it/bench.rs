@@ -263,10 +263,20 @@ fn an_end_before_the_load_begins_is_told_and_not_waited_for() {
     let (faults, said) = faulty(&server, &[]);
     assert_eq!(faults, json!({"content": 0, "order": 0, "lost": 0, "closed": 1}));
     assert!(said.contains("closed by the server with 1013"), "{said}");
-    let server = StandIn::start(|_| ());
+    // It is the end of the stream however late it comes: whatever was asked meanwhile is read.
+    let server = StandIn::start(|guest| guest.end());
     let ended = bench(&["http", &format!("http://{}/", server.address), "--connections", "1"]);
     assert_eq!(ended.code, Some(1), "{}", ended.stdout);
-    assert!(ended.stderr.contains("ended by the server"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("ended by the server without"), "{}", ended.stderr);
+}
+
+/// What was asked is not read, so the kernel ends the connection with a reset.
+#[test]
+fn a_reset_is_told_as_the_servers() {
+    let server = StandIn::start(|guest| guest.wait());
+    let ended = bench(&["http", &format!("http://{}/", server.address), "--connections", "1"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert!(ended.stderr.contains("ended by the server with a reset"), "{}", ended.stderr);
 }
 
 #[test]

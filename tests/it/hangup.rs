@@ -184,3 +184,32 @@ fn reloads_good_and_bad_hurt_nobody_under_load() {
     is_over.store(true, Ordering::Relaxed);
     clients.into_iter().for_each(|client| client.join().expect("no client was hurt"));
 }
+
+#[test]
+fn the_log_is_written_otherwise() {
+    let served = Served::new("");
+    let ask = |path: &str| assert_eq!(served.program.connect().get(path).status, 200);
+    let line = served.reload("log_format = \"json\"\n", "settings read again: changed log_format");
+    assert!(line.contains("\"level\":\"info\""), "{line}");
+    served.reload("no_access_log = true\n", "changed log_format, no_access_log");
+    ask("/index/");
+    served.reload("log_level = \"debug\"\n", "changed log_level, no_access_log");
+    ask("/index2/");
+    let line = served.program.logged("GET /index2/");
+    assert!(line.contains(" INFO "), "as text again: {line}");
+    served.program.signal(Signal::TERM);
+    let logged = served.program.end().stderr;
+    assert!(!logged.contains("GET /index/"), "it was not to be logged: {logged}");
+}
+
+/// A page that is not there does not come by a reload, and nobody is told that it does.
+#[test]
+fn a_page_for_operators_needs_a_restart() {
+    let served = Served::new("");
+    let settings = "admin_key = \"0123456789abcdef\"\n";
+    let line = served.reload(settings, "no value has changed; a restart is needed for admin_key");
+    assert!(!line.contains("0123"), "{line}");
+    assert_eq!(served.program.connect().get("/admin/").status, 404);
+    let line = served.reload("ws_max_size = 9\n", "changed ws_max_size");
+    assert!(!line.contains("restart"), "{line}");
+}

@@ -78,6 +78,8 @@ mod publish_key;
 mod publisher;
 mod reload;
 mod routes;
+#[cfg(all(feature = "cli", feature = "auth"))]
+mod secrets;
 mod security;
 #[cfg(feature = "cli")]
 mod settings;

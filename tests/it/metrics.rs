@@ -245,6 +245,50 @@ fn what_waits_for_a_client_is_seen_and_so_is_what_is_dropped() {
 }
 
 #[test]
+fn who_a_connection_is_and_what_was_agreed_on_is_told_until_after_its_end() {
+    let builder = Server::builder()
+        .trusted_proxies("127.0.0.1".parse().unwrap())
+        .proxy_headers(landline::ProxyHeaders::XForwarded)
+        .route("/ws", require_websocket(echo).subprotocols(["chat.v2"]))
+        .route("/chosen", accept_websocket(chosen));
+    let server = Running::start(builder);
+    let lines = "X-Forwarded-For: 10.1.2.3\r\nSec-WebSocket-Protocol: other, chat.v2\r\n\
+                 Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+    let shake = |path: &str, lines: &str| {
+        let mut client = server.connect();
+        let head = Client::handshake_head(path);
+        let reply = client.ask(format!("{}{lines}", head.strip_suffix("\r\n").unwrap()));
+        assert_eq!(reply.status, 101, "{}", reply.text());
+        client
+    };
+    let mut clients =
+        [shake("/ws", lines), shake("/chosen", "Sec-WebSocket-Protocol: other\r\n\r\n")];
+    let plain = shake("/ws", "\r\n");
+    let told: Vec<_> = server.handle.connections_now();
+    let [one, two, three] = &told[..] else { panic!("three are open: {told:?}") };
+    assert_eq!((one.client, one.is_compressed), ([10, 1, 2, 3].into(), true));
+    assert_eq!(one.subprotocol.as_deref(), Some("chat.v2"));
+    assert_eq!((two.client, two.is_compressed), ([127, 0, 0, 1].into(), false));
+    assert_eq!(two.subprotocol.as_deref(), Some("other"));
+    assert_eq!((three.client, &three.subprotocol), (three.peer.ip(), &None));
+    clients.iter_mut().for_each(Client::say_goodbye);
+    drop(plain);
+    server.becomes_empty();
+    let closed = server.handle.closed_connections();
+    let story = closed.iter().find(|story| story.info.id == one.id).expect("it has ended");
+    assert_eq!((story.info.client, &story.info.subprotocol), (one.client, &one.subprotocol));
+    assert_eq!((story.info.is_compressed, story.cause), (true, "client"));
+}
+
+/// Chooses what the client offers first.
+fn chosen(request: &Request) -> Result<Response> {
+    let Some(ws) = request.websocket() else { return Ok(Response::text("none")) };
+    ws.accept_with(ws.subprotocols().first().map(String::as_str), &[])?;
+    echo(request, ws)?;
+    Ok(Response::closed())
+}
+
+#[test]
 fn the_process_has_figures() {
     let server = websocket_server(Config::default(), echo);
     let metrics = server.handle.metrics();

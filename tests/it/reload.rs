@@ -10,9 +10,14 @@ fn server(config: Config) -> Running {
         .config(config)
         .templates(templates)
         .route("/", |_: &Request| "here")
+        .route("/body", body_length)
         .route("/page", |request: &Request| request.render("page.html", ()))
         .route("/ws", require_websocket(echo));
     Running::start(builder)
+}
+
+fn body_length(request: &Request) -> landline::Result<String> {
+    Ok(request.body()?.len().to_string())
 }
 
 fn handshake(origin: &str, host: &str) -> String {
@@ -48,6 +53,28 @@ fn a_connection_with_old_limits_ends_with_its_next_answer() {
     let mut next = server.connect();
     assert_eq!(next.get("/").header("connection"), None);
     assert_eq!(next.get("/").text(), "here");
+}
+
+/// nginx, for one, asks for a WebSocket on a connection that it has kept from requests before.
+#[test]
+fn a_connection_from_before_asks_for_a_websocket_with_the_limits_in_force() {
+    let server = server(patient().with_message_bytes(4).with_body_bytes(4));
+    let mut kept = server.connect();
+    kept.get("/");
+    let mut silent = server.connect();
+    let mut posts = server.connect();
+    posts.get("/");
+    server.handle.reload_config(patient().with_message_bytes(9).with_body_bytes(9));
+    // Once more, so that what the connection began with is two reloads away.
+    server.handle.reload_config(patient().with_message_bytes(8).with_body_bytes(8));
+    for client in [&mut kept, &mut silent] {
+        assert_eq!(client.ask(Client::handshake_head("/ws")).status, 101);
+        client.expect_echo("12345678");
+        client.send_text("123456789");
+        assert_eq!(client.expect_close().0, 1009);
+    }
+    let body = "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\n12345678";
+    assert_eq!(posts.ask(body).text(), "8");
 }
 
 #[test]

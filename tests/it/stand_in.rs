@@ -126,6 +126,17 @@ impl Guest {
     /// Answers the close frame, and waits for the end.
     fn leave(&mut self) {
         self.frame(0x88, &1000u16.to_be_bytes());
+        self.end();
+    }
+
+    /// Waits until something has come, and does not take it.
+    pub(crate) fn wait(&mut self) {
+        let _ = self.stream.peek(&mut [0]);
+    }
+
+    /// Ends the stream, and takes what comes until the client has ended too: what is left unread
+    /// would make the end a reset.
+    pub(crate) fn end(&mut self) {
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
         while self.stream.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {}
     }

@@ -89,9 +89,7 @@ fn entry(setting: &Setting) -> Result<String, Failure> {
     if let Preset::Words(words, _) = &preset {
         help += &format!(". Default: {words}");
     }
-    if setting.reload == crate::settings::Reload::Restart {
-        help += " (restart)";
-    }
+    help += setting.reload.words();
     let mut text = format!("\n{}", comment(&help));
     if setting.is_fresh {
         text += &setting.line(&[&fresh_secret()?]);

@@ -2,10 +2,11 @@
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use env_logger::Builder;
+use env_logger::{Builder, Logger};
 use log::kv::{self, Key, VisitSource};
-use log::{LevelFilter, Record};
+use log::{LevelFilter, Log, Metadata, Record};
 use serde_json::{Map, Value};
 
 use crate::settings::values::LogFormat;
@@ -19,8 +20,46 @@ const ACCESS: &str = "landline::access";
 /// What the admin page asks again and again.
 const POLLED: [&str; 4] = ["/admin/data", "/admin/connections", "/admin/groups", "/admin/closed"];
 
+/// The log, which a reload replaces. A line takes the lock once, and waits for nobody who writes.
+struct Current(RwLock<Option<Arc<Logger>>>);
+
+static CURRENT: Current = Current(RwLock::new(None));
+
+impl Current {
+    fn logger(&self) -> Option<Arc<Logger>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Log for Current {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.logger().is_some_and(|logger| logger.enabled(metadata))
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if let Some(logger) = self.logger() {
+            logger.log(record);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
 /// Starts the log; called once.
 pub(crate) fn start(level: LevelFilter, format: LogFormat, access_log: bool) {
+    reload(level, format, access_log);
+    // It fails only where there is a log already.
+    let _ = log::set_logger(&CURRENT);
+}
+
+/// Has the lines to come written otherwise.
+pub(crate) fn reload(level: LevelFilter, format: LogFormat, access_log: bool) {
+    let logger = logger(level, format, access_log);
+    log::set_max_level(logger.filter());
+    *CURRENT.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(logger));
+}
+
+fn logger(level: LevelFilter, format: LogFormat, access_log: bool) -> Logger {
     let access = if access_log { level } else { LevelFilter::Off };
     // Without RUST_LOG: the level has a setting of its own.
     let mut builder = Builder::new();
@@ -45,7 +84,7 @@ pub(crate) fn start(level: LevelFilter, format: LogFormat, access_log: bool) {
             writeln!(out, "{}", object(&time, record))
         }),
     };
-    builder.init();
+    builder.build()
 }
 
 /// True for the line of a question that the admin page asks every two seconds, and that was answered.

@@ -9,10 +9,11 @@ use landline::Handle;
 
 use crate::admin::AdminPage;
 use crate::exit::Failure;
+use crate::logging;
 use crate::pages::Files;
 use crate::publish::Publishing;
 use crate::ready::Ready;
-use crate::settings::{Flags, Reload, Setting, Stated, all};
+use crate::settings::{Flags, Setting, Settings, Stated, all};
 use crate::tls::secure::Secure;
 
 /// What a reload needs to know of the server, and what it changes there.
@@ -66,21 +67,38 @@ impl Reloader {
 
     /// Changes what can be changed; nothing of it fails.
     fn apply(&self, ready: Ready) {
+        // By name, so that what is added has to be handed on as well, or said to need a restart.
         let Ready { settings, pages, login, secure } = ready;
-        self.handle.reload_config(settings.config);
-        self.handle.reload_origins(settings.origins);
-        self.handle.reload_allowed_hosts(settings.allowed_hosts);
+        let Settings {
+            config,
+            origins,
+            allowed_hosts,
+            publishing,
+            proxies,
+            admin,
+            log_level,
+            log_format,
+            access_log,
+            hosts: _,
+            port: _,
+            ssl_port: _,
+            uds: _,
+            doors: _,
+        } = settings;
+        logging::reload(log_level, log_format, access_log);
+        self.handle.reload_config(config);
+        self.handle.reload_origins(origins);
+        self.handle.reload_allowed_hosts(allowed_hosts);
         self.handle.reload_auth(login.auth);
         self.handle.reload_group_signer(login.group_signer);
-        settings.proxies.reload(&self.handle);
+        proxies.reload(&self.handle);
+        self.admin.reload(&admin, &pages.templates);
         self.handle.reload_templates(pages.templates);
         self.files.reload(&pages.files);
-        self.publishing.reload(&settings.publishing);
-        self.admin.reload(&settings.admin);
-        match (&self.secure, &secure) {
-            (Some(running), Some(new)) => running.reload(new),
-            (None, None) => {}
-            _ => log::warn!("a restart is needed to listen with TLS, or without"),
+        self.publishing.reload(&publishing);
+        // To begin with TLS, or to end it, needs a restart.
+        if let (Some(running), Some(new)) = (&self.secure, &secure) {
+            running.reload(new);
         }
     }
 }
@@ -88,19 +106,127 @@ impl Reloader {
 /// What has changed, in words.
 fn changes(running: &Stated, new: &Stated) -> String {
     let has_changed = |setting: &&Setting| running.in_force(setting) != new.in_force(setting);
-    let (mut live, mut later) = (Vec::new(), Vec::new());
-    for setting in all().filter(has_changed) {
-        match setting.reload {
-            Reload::Live => live.push(setting.key),
-            Reload::Restart => later.push(setting.key),
-        }
-    }
+    let changed = all().filter(has_changed);
+    let (live, later): (Vec<_>, Vec<_>) = changed.partition(|setting| new.counts(setting, running));
+    let keys = |settings: &[&Setting]| {
+        settings.iter().map(|setting| setting.key).collect::<Vec<_>>().join(", ")
+    };
     let live = match &*live {
         [] => "no value has changed".to_owned(),
-        keys => format!("changed {}", keys.join(", ")),
+        settings => format!("changed {}", keys(settings)),
     };
     match &*later {
         [] => live,
-        keys => format!("{live}; a restart is needed for {}", keys.join(", ")),
+        settings => {
+            format!("{live}; a restart is needed for {}: in force is what was", keys(settings))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Layer, Reload, Said, Source};
+
+    /// Values of many kinds, one of which is a right one for any setting.
+    const OTHERS: &[&str] = &[
+        "true",
+        "false",
+        "4403",
+        "7.5",
+        "0600",
+        "50:200",
+        "none",
+        "json",
+        "debug",
+        "forwarded",
+        "127.0.0.9",
+        "http://127.0.0.1:9/",
+        "/elsewhere/",
+        "5",
+    ];
+
+    const SECRET: &str = "fedcba9876543210fedcba9876543210";
+
+    fn stated(said: &[(&'static str, &str)]) -> Stated {
+        let mut layer = Layer::default();
+        for (key, text) in said {
+            layer.say(key, vec![(*text).to_owned()], Source::Flag);
+        }
+        Stated::new(layer, None).unwrap()
+    }
+
+    /// A value of a setting that is right and not its default.
+    fn other(setting: &Setting) -> &'static str {
+        if setting.is_secret {
+            return SECRET;
+        }
+        let default = setting.default_texts().unwrap_or_default();
+        let is_other =
+            |text: &&&str| (setting.check)(text).is_ok() && default != [(**text).to_owned()];
+        OTHERS.iter().find(is_other).unwrap_or_else(|| panic!("a value for {}", setting.key))
+    }
+
+    /// What a start makes of settings, as far as it reads no files.
+    fn made(stated: &Stated) -> Option<String> {
+        Settings::new(stated).ok().map(|settings| format!("{settings:?}"))
+    }
+
+    #[test]
+    fn every_key_that_is_changed_counts_or_is_named_as_what_needs_a_restart() {
+        let before = stated(&[]);
+        for setting in all() {
+            let key = setting.key;
+            let after = stated(&[(key, other(setting))]);
+            let counts = after.counts(setting, &before);
+            let next = after.on_top_of(&before).unwrap();
+            assert_eq!(next.layer.has(key), counts, "{key}");
+            let said = changes(&before, &after);
+            let expected = match counts {
+                true => format!("changed {key}"),
+                false => format!(
+                    "no value has changed; a restart is needed for {key}: in force is what was"
+                ),
+            };
+            assert_eq!(said, expected);
+        }
+    }
+
+    /// With the list in [`Reloader::apply`], which the compiler holds complete: what is declared as
+    /// taken over while running comes to where it is handed on. Of logins, certificates and pages
+    /// this is seen from outside: `auth_binary`, `tls/program` and `hangup` in `tests/it`.
+    #[test]
+    fn what_counts_while_running_comes_to_where_it_is_handed_on() {
+        let outside = ["templates"];
+        let before = made(&stated(&[])).expect("the defaults are right");
+        // What counts only beside another one.
+        let beside = [("proxy_header_style", ("proxy_headers", "true"))];
+        for setting in all().filter(|setting| setting.reload == Reload::Live) {
+            let (key, text) = (setting.key, other(setting));
+            // A permit is for the check alone, which comes before anything is handed on.
+            let is_permit = key.starts_with("insecure_");
+            if key.starts_with("auth_") || outside.contains(&key) || is_permit {
+                continue;
+            }
+            let partner = beside.iter().find(|(name, _)| *name == key).map(|(_, partner)| *partner);
+            let was = match partner {
+                Some(partner) => made(&stated(&[partner])).unwrap(),
+                None => before.clone(),
+            };
+            let both: Vec<_> = partner.into_iter().chain([(key, text)]).collect();
+            let is = made(&stated(&both)).unwrap_or_else(|| panic!("{key} = {text}"));
+            assert_ne!(is, was, "{key} = {text} changes nothing");
+        }
+    }
+
+    #[test]
+    fn tls_and_the_page_are_taken_over_where_they_are() {
+        let said = |pairs: &[(&'static str, &str)]| stated(pairs).said;
+        let (plain, other) = (Said::default(), said(&[("ssl_certfile", "a")]));
+        assert!(!Reload::WithTls.counts(&plain, &other) && !Reload::WithTls.counts(&other, &plain));
+        assert!(Reload::WithTls.counts(&other, &said(&[("ssl_certfile", "b")])));
+        let page = said(&[("admin_port", "1")]);
+        assert!(!Reload::WithPage.counts(&plain, &said(&[("admin_key", "0123456789abcdef")])));
+        assert!(Reload::WithPage.counts(&page, &said(&[("admin_key", "0123456789abcdef")])));
     }
 }

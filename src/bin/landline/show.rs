@@ -52,9 +52,23 @@ fn table(stated: &Stated) -> String {
 fn shown(setting: &Setting, stated: &Stated) -> String {
     match (stated.layer.texts(setting.key), (setting.preset)()) {
         (Some(_), _) if setting.is_secret => SET.to_owned(),
-        (Some(texts), _) => one_line(&texts.join(", ")),
+        (Some(texts), _) => {
+            let texts: Vec<String> = texts.iter().map(|text| without_secrets(text)).collect();
+            one_line(&texts.join(", "))
+        }
         (None, Preset::Value(text)) => text,
         (None, Preset::Words(words, _)) => format!("({words})"),
+    }
+}
+
+/// An address without what may open a door there: a password, and the query, where people put keys.
+fn without_secrets(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (rest, query) = rest.split_once('?').map_or((rest, ""), |(rest, _)| (rest, "?..."));
+    let end = rest.find('/').unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://...{}{query}", &rest[at..]),
+        None => format!("{scheme}://{rest}{query}"),
     }
 }
 
@@ -98,11 +112,29 @@ fn value(setting: &Setting, stated: &Stated) -> Value {
         return json!(SET);
     }
     let value = |text: &String| match setting.is_text() {
-        true => json!(text),
+        true => json!(without_secrets(text)),
         false => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
     };
     match setting.is_list {
         true => texts.iter().map(value).collect(),
         false => texts.last().map_or(Value::Null, value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_address_neither_password_nor_query_is_shown() {
+        for (text, shown) in [
+            ("http://127.0.0.1:8000/who?key=hush&x", "http://127.0.0.1:8000/who?..."),
+            ("http://anna:hu@sh@host:1/who@/?hush", "http://...@host:1/who@/?..."),
+            ("https://host", "https://host"),
+            ("https://*.example.org", "https://*.example.org"),
+            ("/path/with?mark", "/path/with?mark"),
+        ] {
+            assert_eq!(without_secrets(text), shown);
+        }
     }
 }

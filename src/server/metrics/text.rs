@@ -233,8 +233,8 @@ fn http(page: &mut Page, metrics: &Metrics) {
         name,
         Kind::Histogram,
         "Time of handlers: for HTTP from the end of the request's head until the handler returned, \
-         for WebSocket from a message until the handler came for the next (at most one message of \
-         each connection and second is timed).",
+         for WebSocket from a message until the handler came for the next or returned (at most one \
+         message of each connection and second is timed).",
     );
     page.histogram(name, Some(("kind", "http")), &metrics.http_handlers);
     page.histogram(name, Some(("kind", "websocket")), &metrics.websocket_handlers);
@@ -267,6 +267,11 @@ fn hub(page: &mut Page, metrics: &Metrics) {
     for (policy, count) in &metrics.dropped_by_policy {
         page.sample(name, &[("policy", policy)], count);
     }
+    page.gauge(
+        "landline_hub_deliveries_queued",
+        "Messages times members that wait for the member's client or handler.",
+        hub.queued,
+    );
     page.counter(
         "landline_hub_members_closed_total",
         "Members that the policy of their group closed with 1013.",

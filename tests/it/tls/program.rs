@@ -5,13 +5,13 @@ use std::process::Command;
 use std::sync::Arc;
 
 use rustix::process::Signal;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, RootCertStore};
 
-use super::certificates::{Authority, Directory};
-use super::client::{echoes, try_get};
-use crate::harness::{Client, eventually};
+use super::certificates::Directory;
+use super::client::{connect_to, echoes, try_get};
+use crate::harness::eventually;
 use crate::program::{Program, landline, run};
 
 /// A directory with what `landline tls init` makes.
@@ -54,9 +54,7 @@ fn connect(program: &Program, config: &Arc<ClientConfig>, name: &str) -> super::
     let stdout = program.stdout();
     let url = stdout.split("https://").nth(1).expect("a URL with TLS");
     let address = url.split('/').next().unwrap().parse().unwrap();
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    let client = ClientConnection::new(Arc::clone(config), name).unwrap();
-    StreamOwned::new(client, Client::stream(address))
+    connect_to(address, config, name)
 }
 
 fn flags(path: &str) -> Vec<String> {
@@ -129,6 +127,32 @@ fn a_new_certificate_of_the_same_authority_counts_after_sighup() {
     assert!(ask(&program, &config, "bank.example").is_err());
 }
 
+/// To begin with TLS, or to end it, is not done while others go on; each key of it is named.
+#[test]
+fn tls_is_not_turned_on_or_off_by_sighup() {
+    let (_made, path) = made();
+    let directory = Directory::new();
+    let file = directory.file("landline.toml");
+    let with =
+        format!("ssl_certfile = [\"{path}/server.pem\"]\nssl_keyfile = [\"{path}/server.key\"]\n");
+    let start = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        Program::serve(&["--config", file.to_str().unwrap()])
+    };
+    let told = |program: &Program, text: &str| {
+        std::fs::write(&file, text).unwrap();
+        program.signal(Signal::HUP);
+        program.logged("a restart is needed for ssl_certfile, ssl_keyfile: in force is what was")
+    };
+    let plain = start("");
+    told(&plain, &with);
+    assert_eq!(plain.connect().get("/echo?message=here").text(), "here");
+    let secure = start(&with);
+    let line = told(&secure, "ws_max_size = 5\n");
+    assert!(line.contains("changed ws_max_size; a restart"), "{line}");
+    assert!(ask(&secure, &trusting(&format!("{path}/ca.pem")), "localhost").is_ok());
+}
+
 #[test]
 fn plain_and_tls_and_a_unix_socket_at_the_same_time() {
     let (directory, path) = made();
@@ -146,19 +170,6 @@ fn plain_and_tls_and_a_unix_socket_at_the_same_time() {
     program.signal(Signal::TERM);
     assert_eq!(program.end().code, Some(0));
     assert!(!socket.exists());
-}
-
-#[test]
-fn a_check_names_the_certificate_that_has_expired() {
-    let directory = Directory::new();
-    let pair = Authority::new("tests").vouch_between(&["localhost"], (2001, 2002));
-    let (chain, key) = pair.write(&directory, "old");
-    let files = ["--ssl-certfile", chain.to_str().unwrap(), "--ssl-keyfile", key.to_str().unwrap()];
-    let ended = run(&[&["check"], &files[..]].concat());
-    assert_eq!(ended.code, Some(1));
-    assert!(ended.stderr.contains("old.pem expired"), "{}", ended.stderr);
-    let ended = run(&["check", files[0], files[1]]);
-    assert!(ended.stderr.contains("give as many of each"), "{}", ended.stderr);
 }
 
 /// Other people's clients, where the host has them.

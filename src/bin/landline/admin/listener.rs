@@ -1,10 +1,10 @@
 //! Where the page is: on a listener of its own, beside the demo behind the key, or nowhere.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use landline::{Builder, Config, Probe, Server};
+use landline::{Builder, Config, Handle, Probe, Server, Templates};
 
 use super::access::Access;
 use super::{Admin, routes};
@@ -36,6 +36,8 @@ enum Place {
 pub(crate) struct AdminPage {
     place: Place,
     admin: Arc<Admin>,
+    /// The listener of its own, once it listens.
+    own: Arc<OnceLock<Handle>>,
 }
 
 impl AdminPage {
@@ -55,12 +57,16 @@ impl AdminPage {
             (None, None, None) => Place::Nowhere,
         };
         let is_own = matches!(place, Place::Own(..));
-        Ok(Self { place, admin: Admin::new(Access::new(key, is_own)) })
+        let admin = Admin::new(Access::new(key, is_own));
+        Ok(Self { place, admin, own: Arc::default() })
     }
 
-    /// Takes over the key of another one.
-    pub(crate) fn reload(&self, from: &Self) {
+    /// Takes over the key of another one, and other templates.
+    pub(crate) fn reload(&self, from: &Self, templates: &Templates) {
         self.admin.access.reload(&from.admin.access);
+        if let Some(own) = self.own.get() {
+            own.reload_templates(templates.clone());
+        }
     }
 
     /// Adds the page to the server itself, if that is its place.
@@ -110,6 +116,8 @@ impl AdminPage {
         let builder = builder.route("/healthz", Probe::alive().of(&handle));
         let own = builder.route("/readyz", Probe::ready().of(&handle)).bind(address)?;
         let addresses = own.local_addrs();
+        // It listens once.
+        let _ = self.own.set(own.handle());
         doors.check_admin_bound(&addresses)?;
         let run = move || {
             if let Err(error) = own.run() {

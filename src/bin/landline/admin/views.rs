@@ -1,6 +1,7 @@
 //! What the page shows, as JSON.
 
-use std::time::Duration;
+use std::cmp::Reverse;
+use std::time::{Duration, SystemTime};
 
 use landline::{ClosedConnection, ConnectionInfo, Metrics, Request, Response, TraceEvent};
 use serde_json::{Value, json};
@@ -64,8 +65,13 @@ pub(super) fn figures(admin: &Admin, request: &Request) -> Result<Response, Refu
 pub(super) fn connections(admin: &Admin, request: &Request) -> Result<Response, Refused> {
     let filter = Filter::of(request);
     let all = admin.server(request)?.connections_now();
-    let found: Vec<&ConnectionInfo> = all.iter().filter(|info| filter.fits_info(info)).collect();
-    let rows: Vec<Value> = found.iter().rev().take(MOST_ROWS).map(|info| row(info)).collect();
+    // The newest first, and among equals too.
+    let mut found: Vec<&ConnectionInfo> =
+        all.iter().rev().filter(|info| filter.fits_info(info)).collect();
+    if let Some(measure) = measure_of(request) {
+        found.sort_by_key(|info| Reverse(measure(info)));
+    }
+    let rows: Vec<Value> = found.iter().take(MOST_ROWS).map(|info| row(info)).collect();
     Ok(answer(&json!({ "all": all.len(), "found": found.len(), "rows": rows })))
 }
 
@@ -84,7 +90,12 @@ pub(super) fn closed(admin: &Admin, request: &Request) -> Result<Response, Refus
     let filter = Filter::of(request);
     let all = admin.server(request)?.closed_connections();
     let fits = |story: &&std::sync::Arc<ClosedConnection>| filter.fits_closed(story);
-    let found: Vec<_> = all.iter().filter(fits).collect();
+    let mut found: Vec<_> = all.iter().filter(fits).collect();
+    match (request.query("sort"), measure_of(request)) {
+        (Some("age"), _) => found.sort_by_key(|story| Reverse(story.open_for)),
+        (_, Some(measure)) => found.sort_by_key(|story| Reverse(measure(&story.info))),
+        _ => {}
+    }
     let rows: Vec<Value> = found.iter().take(MOST_ROWS).map(|story| closed_row(story)).collect();
     Ok(answer(&json!({ "all": all.len(), "found": found.len(), "rows": rows })))
 }
@@ -109,7 +120,15 @@ pub(super) fn groups(admin: &Admin, request: &Request) -> Result<Response, Refus
         .filter(|name| filter.fits([name.as_str()]))
         .map(|name| (name, hub.group(name).stats()))
         .collect();
-    found.sort_by_key(|(_, stats)| std::cmp::Reverse(stats.members));
+    found.sort_by_key(|(_, stats)| {
+        Reverse(match request.query("sort").unwrap_or("") {
+            "published" => stats.published,
+            "written" => stats.written,
+            "queued" => stats.queued,
+            "dropped" => stats.dropped,
+            _ => stats.members as u64,
+        })
+    });
     let row = |(name, stats): &(&String, landline::GroupStats)| {
         json!({
             "name": name,
@@ -124,6 +143,23 @@ pub(super) fn groups(admin: &Admin, request: &Request) -> Result<Response, Refus
     Ok(answer(&json!({ "all": names.len(), "found": found.len(), "rows": rows })))
 }
 
+/// What connections are sorted by, the most first; without it the newest comes first.
+fn measure_of(request: &Request) -> Option<fn(&ConnectionInfo) -> u64> {
+    Some(match request.query("sort")? {
+        "age" => |info| age_of(info.since).as_millis() as u64,
+        "received" => |info| info.traffic.messages_received,
+        "sent" => |info| info.traffic.messages_sent,
+        "queued" => |info| info.queued_bytes as u64,
+        "groups" => |info| info.groups.len() as u64,
+        _ => return None,
+    })
+}
+
+/// How long ago something was, by the clock that it was taken from: a browser's may go wrong.
+fn age_of(time: SystemTime) -> Duration {
+    time.elapsed().unwrap_or_default()
+}
+
 fn gone() -> Refused {
     Refused::new(404, "There is no such connection any more.")
 }
@@ -136,9 +172,13 @@ fn row(info: &ConnectionInfo) -> Value {
     json!({
         "id": info.id,
         "peer": info.peer.to_string(),
+        "forwarded": (info.client != info.peer.ip()).then(|| info.client.to_string()),
+        "subprotocol": info.subprotocol,
+        "compressed": info.is_compressed,
         "route": &*info.route,
         "user": info.user,
         "since": millis_of(info.since),
+        "age": age_of(info.since).as_secs_f64(),
         "received": info.traffic.messages_received,
         "sent": info.traffic.messages_sent,
         "bytes_received": info.traffic.bytes_received,
@@ -153,6 +193,7 @@ fn row(info: &ConnectionInfo) -> Value {
 fn closed_row(story: &ClosedConnection) -> Value {
     let mut row = row(&story.info);
     row["ended"] = json!(millis_of(story.ended));
+    row["ago"] = json!(age_of(story.ended).as_secs_f64());
     row["seconds"] = json!(story.open_for.as_millis() as f64 / 1000.0);
     row["code"] = json!(story.closed.code());
     row["reason"] = json!(story.closed.reason());
@@ -181,7 +222,9 @@ impl Filter {
 
     fn fits_info(&self, info: &ConnectionInfo) -> bool {
         let (id, peer) = (format!("conn-{}", info.id), info.peer.to_string());
-        let texts = [&*id, &*peer, &*info.route, info.user.as_deref().unwrap_or("")];
+        let client = info.client.to_string();
+        let user = info.user.as_deref().unwrap_or("");
+        let texts = [&*id, &*peer, &*client, &*info.route, user];
         self.fits(texts)
             || (!self.0.is_empty() && self.fits(info.groups.iter().map(|g| g.as_str())))
     }

@@ -26,8 +26,9 @@
 //!    is an error instead of "not set".
 //! 3. The preset is the default: `Preset::of(value)`, or `Preset::words("what happens without",
 //!    "an example")` for what has no value by default.
-//! 4. `Live` if SIGHUP changes it in a server that runs (then `reload.rs` hands it on), else
-//!    `Restart`.
+//! 4. `Live` if SIGHUP changes it in a server that runs: `Reloader::apply` hands it on, and a test
+//!    there wants to see that it comes to it. Else `Restart`; `WithTls` and `WithPage` lie between.
+//!    What is not taken over while running is named to the operator by this declaration alone.
 //! 5. Use it in `in_force.rs`: `said.websocket.ws_max_size`. What only the library can judge is
 //!    reported with `said.place("key")`.
 //! 6. If it opens a door to strangers, add it to `doors.rs`.

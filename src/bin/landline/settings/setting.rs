@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use crate::settings::Said;
 use crate::settings::form::{Form, Kind};
 
 /// What is known of a setting apart from its type.
@@ -42,8 +43,35 @@ pub(crate) enum Preset {
 pub(crate) enum Reload {
     /// It counts from the next request or connection on.
     Live,
+    /// So it does where the listeners speak TLS and are to go on so; to begin with TLS, or to end
+    /// it, needs a restart.
+    WithTls,
+    /// So it does where there is a page for operators; to have one needs a restart.
+    WithPage,
     /// It needs a restart.
     Restart,
+}
+
+impl Reload {
+    /// True if a new value counts in a server that runs.
+    pub(crate) fn counts(self, running: &Said, new: &Said) -> bool {
+        match self {
+            Self::Live => true,
+            Self::WithTls => running.tls.is_wanted() == new.tls.is_wanted(),
+            Self::WithPage => running.admin.is_wanted(),
+            Self::Restart => false,
+        }
+    }
+
+    /// What a settings file says of it, behind the help.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Live => "",
+            Self::WithTls => " (restart to begin with TLS, or to end it)",
+            Self::WithPage => " (restart to have the page at all)",
+            Self::Restart => " (restart)",
+        }
+    }
 }
 
 impl Preset {

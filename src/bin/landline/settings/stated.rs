@@ -7,7 +7,7 @@ use crate::settings::layers::Flags;
 use crate::settings::layers::{Layer, Source};
 use crate::settings::layers::{file, variables};
 use crate::settings::said::{Said, find};
-use crate::settings::setting::{Reload, Setting};
+use crate::settings::setting::Setting;
 
 /// What was said in the end.
 #[derive(Clone, Debug, Default)]
@@ -68,14 +68,20 @@ impl Stated {
         said.or_else(|| setting.default_texts())
     }
 
+    /// True if a server that runs with `running` can take what is said here of a setting.
+    pub(crate) fn counts(&self, setting: &Setting, running: &Self) -> bool {
+        setting.reload.counts(&running.said, &self.said)
+    }
+
     /// These settings, as far as a running server can take them, and the others as they are in
     /// `running`.
     ///
     /// # Errors
     /// As [`gather`](Self::gather) for values.
     pub(crate) fn on_top_of(&self, running: &Self) -> Result<Self, Failure> {
-        let layer = self.layer.only(Reload::Live).over(running.layer.only(Reload::Restart));
-        Self::new(layer, self.file.clone())
+        let taken = self.layer.only(|setting| self.counts(setting, running));
+        let kept = running.layer.only(|setting| !self.counts(setting, running));
+        Self::new(taken.over(kept), self.file.clone())
     }
 
     /// Where a setting was said, in words: a flag, a variable, a line of the file; or "the default".

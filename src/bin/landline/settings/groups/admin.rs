@@ -22,5 +22,12 @@ declare! {
     admin_key: One<Secret> =
         KEY,
         Preset::words("none: on a listener of its own on loopback, to look and not to touch", ""),
-        Live;
+        WithPage;
+}
+
+impl Admin {
+    /// True if there is to be a page at all.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.admin_port.is_some() || self.admin_host.is_some() || self.admin_key.is_some()
+    }
 }

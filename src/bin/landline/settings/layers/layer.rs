@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::settings::said::find;
-use crate::settings::setting::Reload;
+use crate::settings::setting::Setting;
 
 /// Where a value stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +42,9 @@ impl Layer {
         self
     }
 
-    /// What is said of the settings that a reload treats so.
-    pub(crate) fn only(&self, reload: Reload) -> Self {
-        let found = self
-            .found
-            .iter()
-            .filter(|(key, _)| find(key).is_some_and(|setting| setting.reload == reload));
+    /// What is said of these settings.
+    pub(crate) fn only(&self, is_meant: impl Fn(&Setting) -> bool) -> Self {
+        let found = self.found.iter().filter(|(key, _)| find(key).is_some_and(&is_meant));
         Self { found: found.map(|(key, found)| (*key, found.clone())).collect() }
     }
 

@@ -29,6 +29,7 @@ mod settings;
 mod show;
 mod signals;
 mod tls;
+mod trust;
 mod watchdog;
 mod whole_file;
 

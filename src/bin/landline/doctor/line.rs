@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::bench::url::Url;
 use crate::doctor::finding::Finding;
 use crate::doctor::talk::{Said, Talk};
-use crate::doctor::wire::{Came, Trust, Wire};
+use crate::doctor::wire::{Came, Wire};
+use crate::trust::Trust;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -7,12 +7,10 @@ use std::time::Duration;
 use crate::conn::RefusalReason;
 use crate::net::listener::{AcceptFailure, Listener, SpareDescriptor};
 use crate::net::stream::Stream;
-use crate::net::thread::rename;
 use crate::server::app::App;
 use crate::server::http_io::refusal_bytes;
 use crate::server::run::Alive;
-use crate::server::serve::{Arrival, Door, serve};
-use crate::server::spare::SpareThreads;
+use crate::server::serve::{Arrival, Door};
 use crate::server::stats::Stats;
 
 /// Pause after the process ran out of descriptors, so that trying again is not spinning.
@@ -102,43 +100,13 @@ fn admit(app: &Arc<App>, stream: Stream, door: Door, alive: &Alive) {
         place,
         _alive: alive.clone(),
     });
-    let Err(arrival) = app.spares.hand(arrival) else { return };
-    let spares = Arc::clone(&app.spares);
-    let spawned = thread::Builder::new()
-        .name("conn".into())
-        .stack_size(app.shared.config().stack_bytes())
-        .spawn(move || serve_all(arrival, &spares));
-    if let Err(error) = spawned {
+    if let Err(error) = app.threads.take_in(arrival) {
         app.complaints.say(RefusalReason::NoThread, || {
             format!("cannot start a thread: {error}; answering 503")
         });
         app.shared.refusals.count(RefusalReason::NoThread);
         refuse(app, stream);
     }
-}
-
-/// The life of a thread: one connection after the other.
-///
-/// Between them it holds nothing of the server but its seat, and of its stack no more than any: one
-/// that rendered a template has touched twice as much, which the next connection would have to keep.
-#[inline(never)]
-fn serve_all(first: Box<Arrival>, spares: &SpareThreads<Box<Arrival>>) {
-    let seat = Arc::default();
-    let mut next = Some(first);
-    while let Some(arrival) = next {
-        call_it(arrival.id);
-        if !serve(arrival) {
-            return;
-        }
-        rename(format_args!("spare"));
-        next = spares.next(&seat);
-    }
-}
-
-/// Names the thread by its connection.
-#[inline(never)]
-fn call_it(id: u64) {
-    rename(format_args!("conn-{id}"));
 }
 
 /// Answers 503 without a thread; the keeper lets the client read it.

@@ -10,9 +10,8 @@ use crate::route::request::Surroundings;
 use crate::route::router::Router;
 use crate::server::complaints::Complaints;
 use crate::server::counts::HttpCounts;
-use crate::server::serve::Arrival;
-use crate::server::spare::SpareThreads;
 use crate::server::stats::Stats;
+use crate::server::threads::Threads;
 use crate::sync::Mutex;
 
 /// The application and the machinery around it, shared by all threads of a server.
@@ -25,7 +24,7 @@ pub(crate) struct App {
     pub(crate) keeper: Keeper,
     pub(crate) stats: Arc<Stats>,
     pub(crate) counts: HttpCounts,
-    pub(crate) spares: Arc<SpareThreads<Box<Arrival>>>,
+    pub(crate) threads: Arc<Threads>,
     /// Of clients that are turned away.
     pub(crate) complaints: Complaints,
 }

@@ -23,8 +23,8 @@ use crate::server::app::App;
 use crate::server::complaints::Complaints;
 use crate::server::counts::HttpCounts;
 use crate::server::run::Server;
-use crate::server::spare::SpareThreads;
 use crate::server::stats::Stats;
+use crate::server::threads::Threads;
 use crate::sync::Mutex;
 use crate::ws::Origins;
 
@@ -223,7 +223,7 @@ impl Builder {
             shared,
             stats,
             counts: HttpCounts::default(),
-            spares: Arc::new(SpareThreads::new()),
+            threads: Arc::new(Threads::default()),
             complaints: Complaints::default(),
         };
         let app = Arc::new(app);

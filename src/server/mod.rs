@@ -19,6 +19,7 @@ pub(crate) mod serve;
 mod silent;
 mod spare;
 pub(crate) mod stats;
+pub(crate) mod threads;
 
 pub use builder::Builder;
 pub use metrics::{CloseFigures, Metrics, RouteFigures};

@@ -211,7 +211,7 @@ impl Server {
     fn stop(&self, order: Order, all_ended: &Receiver<()>) {
         let app = &self.app;
         app.stats.start_stopping();
-        app.spares.dismiss();
+        app.threads.dismiss();
         self.listeners.iter().for_each(|listener| listener.close());
         if order == Order::Drain {
             let config = app.shared.config();

@@ -26,6 +26,7 @@ use crate::server::client::{Seat, Unknown, read_forwarded, receive_proxy_header}
 use crate::server::http_io::{HttpIo, NoHead, refusal_bytes};
 use crate::server::run::Alive;
 use crate::server::stats::Place;
+use crate::server::threads::Work;
 use crate::sync::atomic::Ordering;
 use crate::ws::close_code;
 use crate::ws::handshake::Handshake;
@@ -60,16 +61,32 @@ enum Next {
     Close,
 }
 
-/// Serves a connection until it ends; true if its thread is as good as new.
-#[inline(never)]
-pub(crate) fn serve(arrival: Box<Arrival>) -> bool {
+/// Agrees with a TLS client on keys; `None` if nothing is left to be done.
+pub(crate) fn greet(arrival: Box<Arrival>) -> Option<Session> {
     let mut session = Session::begin(arrival);
-    let _release = Release(Arc::clone(&session.conn));
-    session.arrival.app.keeper.add(Arc::clone(&session.conn));
     let mut next = session.learn_client();
     if next == Next::Request {
         next = session.shake_hands();
     }
+    match next {
+        Next::Request => return Some(session),
+        Next::CloseGently => session.io.close_gently(),
+        Next::Close => {}
+    }
+    None
+}
+
+/// Serves a connection until it ends; true if its thread is as good as new.
+#[inline(never)]
+pub(crate) fn serve(work: Work) -> bool {
+    let (session, mut next) = match work {
+        Work::Arrival(arrival) => {
+            let mut session = Session::begin(arrival);
+            let next = session.learn_client();
+            (session, next)
+        }
+        Work::Greeted(session) => (session, Next::Request),
+    };
     let mut idle = Idle::First;
     while next == Next::Request {
         next = session.next_request(idle);
@@ -81,19 +98,19 @@ pub(crate) fn serve(arrival: Box<Arrival>) -> bool {
     !session.conn.record.is_deep()
 }
 
-/// Lets go of the socket on every way out of the thread, a panic included.
-struct Release(Arc<Connection>);
-
-impl Drop for Release {
-    fn drop(&mut self) {
-        self.0.release();
-    }
-}
-
-struct Session {
-    arrival: Box<Arrival>,
+/// A connection that is being served, by one thread at a time.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(super) arrival: Box<Arrival>,
     conn: Arc<Connection>,
     io: Arc<HttpIo>,
+}
+
+/// Lets go of the socket on every way out, a panic included.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.conn.release();
+    }
 }
 
 /// A request on its way to its handler: on the heap, because a WebSocket keeps it, and the stack of
@@ -128,7 +145,9 @@ impl Session {
         let shared = Arc::clone(&arrival.app.shared);
         let conn = Arc::new(Connection::new(arrival.id, Arc::clone(&arrival.stream), shared));
         let io = Arc::new(HttpIo::new(Arc::clone(&conn), Arc::clone(&arrival.stream)));
-        Self { arrival, conn, io }
+        let session = Self { arrival, conn, io };
+        session.arrival.app.keeper.add(Arc::clone(&session.conn));
+        session
     }
 
     /// Finds out who the client is, where a proxy says it before everything else.

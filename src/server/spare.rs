@@ -74,11 +74,13 @@ impl<T> Seat<T> {
     }
 }
 
-impl<T> SpareThreads<T> {
-    pub(crate) fn new() -> Self {
+impl<T> Default for SpareThreads<T> {
+    fn default() -> Self {
         Self { waiting: Mutex::new(Waiting { seats: Vec::new(), is_dismissed: false }) }
     }
+}
 
+impl<T> SpareThreads<T> {
     /// Gives work to a thread that waits, or back if there is none.
     ///
     /// # Blocking
@@ -156,12 +158,12 @@ mod tests {
 
     #[test]
     fn without_a_spare_thread_work_comes_back() {
-        assert_eq!(SpareThreads::new().hand(7), Err(7));
+        assert_eq!(SpareThreads::default().hand(7), Err(7));
     }
 
     #[test]
     fn work_goes_to_who_waits_and_again() {
-        let spares = SpareThreads::new();
+        let spares = SpareThreads::default();
         thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 let seat = Arc::default();
@@ -180,7 +182,7 @@ mod tests {
 
     #[test]
     fn who_is_one_too_many_ends_and_so_do_all_when_dismissed() {
-        let spares = SpareThreads::new();
+        let spares = SpareThreads::default();
         thread::scope(|scope| {
             for _ in 0..MOST {
                 scope.spawn(|| assert_eq!(spares.next(&Arc::default()), None));
@@ -206,7 +208,7 @@ mod shuttle_tests {
     #[test]
     fn no_work_is_lost() {
         explore(3000, Duration::from_secs(10), || {
-            let (spares, done) = (Arc::new(SpareThreads::new()), Arc::new(AtomicUsize::new(0)));
+            let (spares, done) = (Arc::new(SpareThreads::default()), Arc::new(AtomicUsize::new(0)));
             let threads = [(); 3].map(|()| {
                 let (spares, done) = (Arc::clone(&spares), Arc::clone(&done));
                 spawn(move || {

@@ -30,7 +30,15 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ring", &["route::auth", "net::tls"]),
     // The load generator has sockets of its own: the library's are not public.
     ("rustix", &["net", "bin::landline::bench", "bin::landline::passwd"]),
-    ("rustls", &["net::tls", "bin::landline::doctor::wire"]),
+    (
+        "rustls",
+        &[
+            "net::tls",
+            "bin::landline::trust",
+            "bin::landline::doctor::wire",
+            "bin::landline::bench::secure",
+        ],
+    ),
     // The bounds of generic functions.
     ("serde", &["http", "conn", "route", "testing", "bin"]),
     (

@@ -88,6 +88,10 @@ fn caddy(site: &Site, port: u16) -> String {
 fn passes(proxy: Proxy) {
     let mut site = Site::new(&[]);
     proxy.start(&mut site, "75s");
+    is_passed_through(&site);
+}
+
+fn is_passed_through(site: &Site) {
     let mut visitor = site.visit();
     visitor.ask("/echo?message=hello");
     let answer = visitor.until("hello");
@@ -144,9 +148,64 @@ fn the_doctor_finds_nothing_wrong_with_them() {
     }
 }
 
+/// What the doctor says of one thing, through an nginx whose configuration has other lines.
+fn told(changes: &[(&str, &str)], about: &str) -> String {
+    let mut site = Site::new(&[]);
+    let port = free_port();
+    let text = changes.iter().fold(nginx(&site, port), |text, (is, to)| replace(&text, is, to));
+    site.start(port, &text, |file| command("nginx", &["-c", file]));
+    let (url, authority) = (format!("wss://localhost:{port}/"), site.file("site.pem"));
+    let line = ["doctor", "--port", "0", "--idle", "4", "--url", &url, "--ca-file", &authority];
+    let said = run(&line).stdout;
+    let mut lines = said.lines().skip_while(|line| !line.contains(&format!(" {about} ")));
+    let found = lines.next().unwrap_or_else(|| panic!("nothing of {about}: {said}"));
+    let advice = lines.take_while(|line| line.starts_with(' '));
+    advice.fold(found.to_owned(), |text, line| text + "\n" + line)
+}
+
+/// nginx as people have it who have not read the document.
+#[test]
+fn the_doctor_says_what_is_wrong_with_an_nginx() {
+    let has = |told: &str, grade: &str, words: &[&str]| {
+        assert!(told.starts_with(grade), "{told}");
+        assert!(words.iter().all(|word| told.contains(word)), "{words:?}: {told}");
+    };
+    let short = [("proxy_read_timeout 75s", "proxy_read_timeout 2s")];
+    let words = ["without a word or ping", "proxy_read_timeout", "ws_ping_interval"];
+    has(&told(&short, "silence"), "problem ", &words);
+    let buffers = [("proxy_buffering off;", "")];
+    has(&told(&buffers, "buffering"), "warning ", &["proxy_buffering off"]);
+    let plain = [
+        ("proxy_set_header Upgrade $http_upgrade;", ""),
+        ("proxy_set_header Connection $connection_upgrade;", ""),
+    ];
+    let words =
+        ["without the headers of an upgrade", "proxy_http_version", "Upgrade and Connection"];
+    has(&told(&plain, "upgrade"), "problem ", &words);
+    let nobody = [("proxy_set_header X-Forwarded-For $remote_addr;", "")];
+    let words = ["believes a client", "overwrite X-Forwarded-For", "forwarded_allow_ips"];
+    has(&told(&nobody, "forwarded address"), "problem ", &words);
+}
+
 #[test]
 fn nginx_passes_everything() {
     passes(Proxy::Nginx);
+}
+
+/// The name of a socket is short, so it lies in the usual place.
+#[test]
+fn nginx_passes_everything_through_a_unix_socket() {
+    let place = Directory::below(std::env::temp_dir());
+    let socket = place.path.join("landline.sock");
+    let socket = socket.to_str().expect("a path in UTF-8");
+    let settings = replace(&block("socket"), "/run/landline/landline.sock", socket);
+    let mut site = Site::with(&settings, &["--port", "0"]);
+    let port = free_port();
+    let text = nginx(&site, port);
+    let text =
+        replace(&text, &format!("server {};", site.behind()), &format!("server unix:{socket};"));
+    site.start(port, &text, |file| command("nginx", &["-c", file]));
+    is_passed_through(&site);
 }
 
 #[test]

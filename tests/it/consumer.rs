@@ -302,6 +302,8 @@ fn the_servers_stop_is_told_to_every_consumer() {
     for client in &mut clients[1..] {
         client.answer_close();
     }
+    // Each has its own moment; this one hears of the stop and does not answer.
+    assert_eq!(clients[0].next_frame().first, 0x88);
     server.handle.stop_now();
     server.join().unwrap();
     let mut ends = Vec::new();

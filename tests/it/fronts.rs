@@ -179,6 +179,31 @@ fn haproxy_says_who_its_clients_are_and_checks_as_itself() {
     assert_eq!(server.handle.refused(RefusalReason::ProxyHeader), 0, "its checks are welcome");
 }
 
+/// HAProxy passes TLS on as it is, with its header before it.
+#[cfg(feature = "tls")]
+#[test]
+fn haproxy_says_who_the_clients_of_tls_are() {
+    use crate::tls::certificates::usual;
+    use crate::tls::client::{get, over, try_get};
+
+    let (_directory, tls, config) = usual();
+    let one = Config::default().with_max_connections_per_address(Some(1));
+    let builder = Server::builder().config(one).route("/", known);
+    let builder = builder.trusted_proxies("127.0.0.1".parse().unwrap());
+    let server = builder.bind_tls("127.0.0.1:0", &tls).unwrap().expect_proxy_protocol();
+    let address = server.local_addrs()[0];
+    let server = Running::of(server, address);
+    let front = haproxy(server.address);
+    let connect = |client| over(front.client(client).stream, &config, "localhost");
+    assert!(get(&mut connect(ANNA), "/").ends_with("127.0.0.2 127.0.0.2 https"));
+    eventually("her place is free again", || server.handle.connections() == 0);
+    let mut anna = connect(ANNA);
+    assert!(anna.conn.complete_io(&mut anna.sock).is_ok(), "she holds her place");
+    assert!(try_get(&mut connect(ANNA), "/").is_err(), "and has no other");
+    assert!(get(&mut connect(BERT), "/").ends_with("127.0.0.3 127.0.0.3 https"));
+    assert_eq!(server.handle.refused(RefusalReason::ProxyHeader), 0, "its checks are welcome");
+}
+
 #[test]
 fn nginx_behind_haproxy_is_believed_as_well() {
     let server = back(ProxyHeaders::XForwarded, true);

@@ -50,6 +50,23 @@ fn without_descriptors_clients_are_answered_503() {
     program.logged("cannot accept: Too many open files");
 }
 
+/// The number that the doctor states is the one at which the server refuses.
+#[test]
+fn as_many_are_admitted_as_the_doctor_says() {
+    let script = "ulimit -n 80 && exec \"$0\" doctor --port 0 --json";
+    let doctor = binary("sh").args(["-c", script, env!("CARGO_BIN_EXE_landline")]).output();
+    let said: serde_json::Value = serde_json::from_slice(&doctor.unwrap().stdout).unwrap();
+    let stated = usize::try_from(said["connections"].as_u64().unwrap()).unwrap();
+    assert!((2..80).contains(&stated), "{stated}");
+    let program = Program::listening(limited("-n 80", &[]));
+    assert!(program.stdout().contains(&format!("up to {stated}\n")), "{}", program.stdout());
+    let mut open: Vec<Client> = (0..stated).map(|_| program.websocket("/echo")).collect();
+    assert_refused(&program.connect().ask(Client::handshake_head("/echo")));
+    open.iter_mut().for_each(|client| client.expect_echo("still here"));
+    drop(open.pop());
+    eventually("the place is free", || program.connect().get(ECHO).status == 200);
+}
+
 #[test]
 fn the_default_limit_leaves_descriptors_in_reserve() {
     let program = Program::listening(limited("-n 40", &[]));
@@ -116,19 +133,23 @@ struct Deniable {
 }
 
 impl Deniable {
-    fn start() -> Self {
+    fn start(args: &[&str]) -> Self {
         let directory = Directory::below(std::env::temp_dir());
-        let mut path = env!("CARGO_BIN_EXE_landline").into();
+        let mut path = std::path::PathBuf::from(env!("CARGO_BIN_EXE_landline"));
         let user = geteuid().is_root().then(|| 60_000 + std::process::id() % 5000);
         if user.is_some() {
             let everybody = fs::Permissions::from_mode(0o755);
             fs::set_permissions(&directory.path, everybody).unwrap();
             let copy = directory.path.join("landline");
-            fs::copy(&path, &copy).expect("a copy of the binary");
+            // By another process: a file that is open for writing here would be so in whatever
+            // another test starts meanwhile, and could not be run.
+            let made = Command::new("cp").args([&path, &copy]).status();
+            assert!(made.expect("cp of coreutils").success());
             path = copy;
         }
         let mut command = as_user(binary(&path), user);
         command.args(["serve", "--port", "0", "--limit-concurrency", "1000"]);
+        command.args(args);
         Self { program: Program::listening(command), user, _directory: directory }
     }
 
@@ -149,7 +170,7 @@ fn as_user(mut command: Command, user: Option<u32>) -> Command {
 
 #[test]
 fn without_threads_clients_are_answered_503() {
-    let server = Deniable::start();
+    let server = Deniable::start(&[]);
     let program = &server.program;
     let mut open = program.websocket("/echo");
     let mut waiting = program.connect();
@@ -165,4 +186,36 @@ fn without_threads_clients_are_answered_503() {
     let before = getrlimit(Resource::Nproc).maximum;
     server.allow_threads(&before.map_or("unlimited".into(), |count| count.to_string()));
     assert_eq!(program.connect().get(ECHO).status, 200);
+}
+
+/// Another thread serves a TLS connection than the one that shook hands; where it cannot be had,
+/// the first goes on.
+#[cfg(feature = "tls")]
+#[test]
+fn a_client_that_has_shaken_hands_is_served_without_another_thread() {
+    use std::io::Write as _;
+
+    use crate::tls::certificates::{Authority, Directory as Certificates};
+    use crate::tls::client::{connect_to, get, try_get};
+
+    let (directory, authority) = (Certificates::new(), Authority::new("tests"));
+    let (chain, key) = authority.vouch(&["localhost"]).write(&directory, "server");
+    // The server is somebody else.
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let [chain, key] = [&chain, &key].map(|path| path.to_str().unwrap());
+    let server = Deniable::start(&["--ssl-certfile", chain, "--ssl-keyfile", key]);
+    let stdout = server.program.stdout();
+    let url = stdout.split("https://").nth(1).expect("an address with TLS");
+    let address = url.split('/').next().unwrap().parse().unwrap();
+    let config = authority.client();
+    let mut early = connect_to(address, &config, "localhost");
+    // It has the thread that greets it.
+    early.conn.write_tls(&mut early.sock).unwrap();
+    early.conn.read_tls(&mut early.sock).unwrap();
+    early.conn.process_new_packets().unwrap();
+    server.allow_threads("1");
+    assert!(get(&mut early, ECHO).ends_with("here"));
+    let mut late = connect_to(address, &config, "localhost");
+    assert!(late.flush().and_then(|()| try_get(&mut late, ECHO)).is_err());
+    server.program.logged("cannot start a thread");
 }

@@ -11,11 +11,17 @@ mod harness;
 #[allow(dead_code)]
 mod program;
 
+#[cfg(feature = "tls")]
+#[path = "../it/tls/certificates.rs"]
+#[allow(dead_code)]
+mod certificates;
 mod counts;
 mod descriptors;
 #[cfg(feature = "cli")]
 mod drain;
 mod floods;
+#[cfg(feature = "tls")]
+mod greeters;
 mod idle;
 mod inboxes;
 mod leftovers;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::ToSocketAddrs as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 use crate::exit::{Exit, Failure};
 use crate::ready::Ready;
@@ -11,6 +12,9 @@ use crate::settings::{Flags, Setting, Source, Stated, all};
 /// Others than owner and group may read.
 const FOR_ALL: u32 = 0o004;
 
+/// Others than owner and group may do something.
+const FOR_ANYTHING_BY_ALL: u32 = 0o007;
+
 /// Checks the settings and prints what it finds; nothing is bound and nothing changed.
 ///
 /// # Blocking
@@ -18,8 +22,7 @@ const FOR_ALL: u32 = 0o004;
 pub(crate) fn check(flags: &Flags) -> Exit {
     match findings(flags) {
         Ok(stated) => {
-            let warnings = warnings(&stated);
-            for warning in &warnings {
+            for warning in warnings(&stated) {
                 println(&format!("warning: {warning}"));
             }
             let file = match &stated.file {
@@ -54,7 +57,8 @@ fn findings(flags: &Flags) -> Result<Stated, Failure> {
 
 /// What is no mistake and yet not as it should be.
 pub(crate) fn warnings(stated: &Stated) -> Vec<String> {
-    readable_secrets(stated).into_iter().chain(unknown_variables()).collect()
+    let readable = readable_secrets(stated).into_iter().chain(readable_keys(stated));
+    readable.chain(unknown_variables()).collect()
 }
 
 /// Secrets in a settings file that every user of the machine can read.
@@ -67,6 +71,21 @@ fn readable_secrets(stated: &Stated) -> Option<String> {
     let secret = all().find(|setting| stands_there(setting)).filter(|_| mode & FOR_ALL != 0)?;
     let (path, key) = (path.display(), secret.key);
     Some(format!("every user of this machine can read {key} in {path}: chmod o-r {path}"))
+}
+
+/// Keys that every user of the machine can read or change: when they are loaded there is no log yet.
+fn readable_keys(stated: &Stated) -> Vec<String> {
+    let files = stated.said.tls.ssl_keyfile.iter().flatten();
+    let is_exposed = |file: &&PathBuf| {
+        fs::metadata(file).is_ok_and(|found| found.permissions().mode() & FOR_ANYTHING_BY_ALL != 0)
+    };
+    files
+        .filter(is_exposed)
+        .map(|file| {
+            let file = file.display();
+            format!("every user of this machine can read or change the key {file}: chmod o= {file}")
+        })
+        .collect()
 }
 
 /// Variables that look like a setting with a slip of the pen. Others that begin alike may be meant

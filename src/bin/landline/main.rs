@@ -30,6 +30,7 @@ mod show;
 mod sign;
 mod signals;
 mod tls;
+mod trust;
 mod watchdog;
 mod whole_file;
 

@@ -33,7 +33,10 @@ pub(super) fn read_pair(
     })?;
     let pair = CertifiedKey::new(chain, signing);
     pair.keys_match().map_err(|error| {
-        let text = format!("does not belong to the certificate in {}", chain_file.display());
+        let chain_file = chain_file.display();
+        let text = format!(
+            "does not belong to the certificate in {chain_file}; name the key that this was made with"
+        );
         wrong(key_file, &text).with_source(error)
     })?;
     Ok((certificate, Arc::new(pair)))
@@ -66,7 +69,9 @@ fn read_key(file: &Path) -> Result<PrivateKeyDer<'static>> {
     // What is wrong in it is not told: it is a secret.
     PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
         if text.windows(9).any(|window| window == b"ENCRYPTED") {
-            return wrong(file, "is encrypted; a server needs it without a passphrase");
+            let what = "is encrypted, and nobody is there to be asked for the passphrase; take it \
+                        off: openssl pkey -in OLD -out NEW";
+            return wrong(file, what);
         }
         wrong(file, "holds no private key in PEM (-----BEGIN PRIVATE KEY-----)")
     })
@@ -75,7 +80,8 @@ fn read_key(file: &Path) -> Result<PrivateKeyDer<'static>> {
 fn warn_of_readers(file: &Path) {
     let mode = fs::metadata(file).map_or(0, |metadata| metadata.permissions().mode());
     if mode & 0o007 != 0 {
-        log::warn!("everybody on this host can read or change the key {}", file.display());
+        let file = file.display();
+        log::warn!("every user of this machine can read or change the key {file}: chmod o= {file}");
     }
 }
 

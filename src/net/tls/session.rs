@@ -429,3 +429,6 @@ fn cut_off() -> io::Error {
 fn broken(why: impl fmt::Display) -> HandshakeFailure {
     HandshakeFailure::Broken(why.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use landline::{Tls, TlsSettings};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SignatureAlgorithm,
+};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
@@ -70,13 +73,22 @@ impl Authority {
 
     /// A certificate for these names, which it is valid for in these years.
     pub(crate) fn vouch_between(&self, names: &[&str], years: (i32, i32)) -> Pair {
+        self.vouch_for(names, years, &KeyPair::generate().expect("a key"))
+    }
+
+    /// A certificate for a key of this kind.
+    pub(crate) fn vouch_by(&self, names: &[&str], kind: &'static SignatureAlgorithm) -> Pair {
+        let key = KeyPair::generate_for(kind).expect("a key");
+        self.vouch_for(names, (2020, 2999), &key)
+    }
+
+    fn vouch_for(&self, names: &[&str], years: (i32, i32), key: &KeyPair) -> Pair {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names.clone()).expect("names");
         params.distinguished_name.push(DnType::CommonName, names[0].clone());
         params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
         params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        let certificate = params.signed_by(key, &self.issuer).expect("a certificate");
         Pair {
             chain: certificate.pem(),
             key: key.serialize_pem(),
@@ -106,8 +118,21 @@ impl Authority {
         versions: &[&'static SupportedProtocolVersion],
         shown: Option<&Pair>,
     ) -> Arc<ClientConfig> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider);
+        Arc::new(self.client_by(rustls::crypto::ring::default_provider(), versions, shown))
+    }
+
+    /// Settings of a client that uses this cryptography.
+    pub(crate) fn client_of(&self, provider: CryptoProvider) -> ClientConfig {
+        self.client_by(provider, rustls::ALL_VERSIONS, None)
+    }
+
+    fn client_by(
+        &self,
+        provider: CryptoProvider,
+        versions: &[&'static SupportedProtocolVersion],
+        shown: Option<&Pair>,
+    ) -> ClientConfig {
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider));
         let builder = builder.with_protocol_versions(versions).expect("versions");
         let builder = builder.with_root_certificates(self.roots());
         let mut config = match shown {
@@ -118,7 +143,7 @@ impl Authority {
             }
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Arc::new(config)
+        config
     }
 }
 

@@ -39,9 +39,7 @@ impl Secure {
 
     /// As [`connect`](Self::connect), asking for a name.
     pub(crate) fn connect_as(&self, config: &Arc<ClientConfig>, name: &str) -> Encrypted {
-        let name = ServerName::try_from(name.to_owned()).expect("a name");
-        let client = ClientConnection::new(Arc::clone(config), name).expect("a client");
-        StreamOwned::new(client, Client::stream(self.address))
+        connect_to(self.address, config, name)
     }
 
     /// A client with an open WebSocket on a path.
@@ -62,6 +60,18 @@ impl Drop for Secure {
             let _ = thread.join();
         }
     }
+}
+
+/// A client of any server, which has not shaken hands yet.
+pub(crate) fn connect_to(address: SocketAddr, config: &Arc<ClientConfig>, name: &str) -> Encrypted {
+    over(Client::stream(address), config, name)
+}
+
+/// As [`connect_to`], with a connection that is there.
+pub(crate) fn over(stream: TcpStream, config: &Arc<ClientConfig>, name: &str) -> Encrypted {
+    let name = ServerName::try_from(name.to_owned()).expect("a name");
+    let client = ClientConnection::new(Arc::clone(config), name).expect("a client");
+    StreamOwned::new(client, stream)
 }
 
 /// Sends a request that ends the connection, and receives all of the answer; the end must be that

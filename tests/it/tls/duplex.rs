@@ -110,6 +110,30 @@ fn what_is_decrypted_already_is_not_forgotten() {
     assert_eq!(heard.next(), [100, 39, 38, 37]);
 }
 
+/// A handler that waits for its groups as well waits for readiness, which tells nothing of it.
+#[test]
+fn who_waits_for_groups_too_sees_what_is_decrypted_already() {
+    let (_directory, tls, config) = usual();
+    let handler = |_: &Request, ws: &WebSocket| -> Result<()> {
+        ws.inbox()?.join("room")?;
+        while let Some(incoming) = ws.wait_any()? {
+            if let landline::Incoming::Client(message) = incoming {
+                ws.send(message)?;
+            }
+        }
+        Ok(())
+    };
+    let builder = Server::builder().config(patient()).route("/ws", require_websocket(handler));
+    let server = Secure::start(builder, &tls);
+    let mut client = server.websocket(&config, "/ws");
+    // All in one record, more than is read at a time.
+    let frames: Vec<u8> = (1..100).flat_map(|size| Client::frame(0x82, &pattern(size))).collect();
+    client.get_mut().write_all(&frames).unwrap();
+    for size in 1..100 {
+        assert_eq!(client.read().unwrap().into_data(), pattern(size));
+    }
+}
+
 /// The keeper reads for a handler that is away, and the socket says nothing of what is decrypted.
 #[test]
 fn the_end_is_noticed_behind_what_is_decrypted() {

@@ -1,11 +1,16 @@
 //! TLS from outside: real certificates, real clients.
 
 pub(crate) mod certificates;
-mod client;
+pub(crate) mod client;
 mod duplex;
 mod files;
 mod handshakes;
 mod hostile;
+#[cfg(feature = "cli")]
+mod keys;
+#[cfg(feature = "cli")]
+mod load;
+mod misuse;
 #[cfg(feature = "cli")]
 mod program;
 mod proxied;

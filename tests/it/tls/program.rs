@@ -5,13 +5,13 @@ use std::process::Command;
 use std::sync::Arc;
 
 use rustix::process::Signal;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, RootCertStore};
 
-use super::certificates::{Authority, Directory};
-use super::client::{echoes, try_get};
-use crate::harness::{Client, eventually};
+use super::certificates::Directory;
+use super::client::{connect_to, echoes, try_get};
+use crate::harness::eventually;
 use crate::program::{Program, landline, run};
 
 /// A directory with what `landline tls init` makes.
@@ -54,9 +54,7 @@ fn connect(program: &Program, config: &Arc<ClientConfig>, name: &str) -> super::
     let stdout = program.stdout();
     let url = stdout.split("https://").nth(1).expect("a URL with TLS");
     let address = url.split('/').next().unwrap().parse().unwrap();
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    let client = ClientConnection::new(Arc::clone(config), name).unwrap();
-    StreamOwned::new(client, Client::stream(address))
+    connect_to(address, config, name)
 }
 
 fn flags(path: &str) -> Vec<String> {
@@ -172,19 +170,6 @@ fn plain_and_tls_and_a_unix_socket_at_the_same_time() {
     program.signal(Signal::TERM);
     assert_eq!(program.end().code, Some(0));
     assert!(!socket.exists());
-}
-
-#[test]
-fn a_check_names_the_certificate_that_has_expired() {
-    let directory = Directory::new();
-    let pair = Authority::new("tests").vouch_between(&["localhost"], (2001, 2002));
-    let (chain, key) = pair.write(&directory, "old");
-    let files = ["--ssl-certfile", chain.to_str().unwrap(), "--ssl-keyfile", key.to_str().unwrap()];
-    let ended = run(&[&["check"], &files[..]].concat());
-    assert_eq!(ended.code, Some(1));
-    assert!(ended.stderr.contains("old.pem expired"), "{}", ended.stderr);
-    let ended = run(&["check", files[0], files[1]]);
-    assert!(ended.stderr.contains("give as many of each"), "{}", ended.stderr);
 }
 
 /// Other people's clients, where the host has them.

@@ -1,6 +1,7 @@
 //! The command line of `landline bench`.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -43,7 +44,7 @@ pub(crate) enum Mode {
 
 #[derive(Args, Debug)]
 pub(crate) struct EchoArgs {
-    /// A WebSocket that sends back what it gets, as ws://HOST:PORT/PATH
+    /// A WebSocket that sends back what it gets, as ws://HOST:PORT/PATH or wss://
     #[arg(value_name = "URL", value_parser = ws_url)]
     pub(crate) url: Url,
     #[command(flatten)]
@@ -114,7 +115,7 @@ pub(crate) struct ConnectArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct HttpArgs {
-    /// What to GET, as http://HOST:PORT/PATH
+    /// What to GET, as http://HOST:PORT/PATH or https://
     #[arg(value_name = "URL", value_parser = http_url)]
     pub(crate) url: Url,
     #[command(flatten)]
@@ -171,6 +172,12 @@ pub(crate) struct CommonArgs {
     /// To 127.x.x.x others of the kind are used by themselves where one is not enough
     #[arg(long, value_name = "ADDR", help_heading = "Network")]
     pub(crate) source: Vec<IpAddr>,
+    /// File with an authority's certificate that is believed besides those of the host, for wss://
+    #[arg(long, value_name = "FILE", help_heading = "Network")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Believe any certificate, so that a server can be measured by another name than its own
+    #[arg(long, help_heading = "Network", conflicts_with = "ca_file")]
+    pub(crate) accept_any_certificate: bool,
     /// One JSON object on standard output, and nothing else
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
@@ -213,6 +220,9 @@ one machine, put server and load on different cores (taskset, --pin).
 Delays are told in microseconds. The clock is read once for each read from a connection, so whatever
 came with it has the same moment, and what it allows to be sent is dated with it too. A load that has
 to look after thousands of connections finds some answers later than they came.
+
+With wss:// and https:// every connection makes a TLS handshake of its own; no session is resumed. The
+load's own part of TLS is about as much work as the server's.
 
 With --pid, CPU is that of the whole process within the measured time, as the kernel accounts it (in
 steps of 10 ms).

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::bench::handshake::Handshake;
 use crate::bench::poller::{Interest, Poller, Ready};
+use crate::bench::secure::{self, Secured};
 use crate::bench::shared::{Phase, Shared, Window};
 use crate::bench::socket::{Socket, advice};
 use crate::bench::tally::Tally;
@@ -32,8 +33,10 @@ pub(crate) enum End {
 pub(crate) struct Target {
     /// The first of them that takes a connection is used.
     pub(crate) addresses: Vec<SocketAddr>,
-    /// None for plain HTTP.
+    /// None for HTTP.
     pub(crate) handshake: Option<Handshake>,
+    /// None without TLS.
+    pub(crate) secured: Option<Secured>,
 }
 
 /// How connections are opened.
@@ -188,20 +191,19 @@ impl Core {
         let source = self.dialing.sources.get(self.dialed % self.dialing.sources.len().max(1));
         self.dialed += 1;
         let place = &self.dialing.targets[target];
-        let socket = Socket::connect(address, source.copied())?;
+        let mut socket = Socket::connect(address, source.copied(), place.secured.as_ref())?;
+        let request = place.handshake.as_ref().map_or(&[][..], |it| &it.request);
+        let is_open_at_once = place.is_open_at_once();
         // To this machine a connection is there at once, which saves a turn.
-        let sent = match &place.handshake {
-            Some(handshake) => socket.send(&handshake.request)?,
-            None => 0,
-        };
-        let whole = place.handshake.as_ref().is_some_and(|it| it.request.len() == sent);
-        let (stage, interest) = match whole {
+        let sent = if is_open_at_once { 0 } else { socket.send(request)? };
+        let is_sent = !is_open_at_once && sent == request.len() && !socket.has_unsent();
+        let (stage, interest) = match is_sent {
             true => (Stage::Shaking(Vec::new()), Interest::Read),
             false => (Stage::Connecting, Interest::ReadAndWrite),
         };
-        let unsent = place.handshake.as_ref().map(|it| it.request[sent..].to_vec());
+        let unsent = request[sent..].to_vec();
         self.poller.add(&socket, id, interest)?;
-        let (begun, unsent) = (self.shared.now(), unsent.unwrap_or_default());
+        let begun = self.shared.now();
         self.links[id] = Some(Link { socket, address, stage, target, begun, unsent });
         self.opening += 1;
         Ok(())
@@ -256,7 +258,7 @@ impl Core {
             return Ok(());
         }
         let sent = link.socket.send(bytes).map_err(|error| broken(&error))?;
-        if sent < bytes.len() {
+        if sent < bytes.len() || link.socket.has_unsent() {
             link.unsent.extend_from_slice(&bytes[sent..]);
             let watched = self.poller.modify(&link.socket, id, Interest::ReadAndWrite);
             return watched.map_err(|error| broken(&error));
@@ -291,10 +293,16 @@ impl Core {
         let Some(link) = self.links[id].as_mut() else { return Step::Nothing };
         match link.stage {
             Stage::Connecting => self.connected(id),
-            Stage::Shaking(_) => self.shake(id, buffer),
+            Stage::Shaking(_) => match self.go_on_sending(id) {
+                Ok(()) => self.shake(id, buffer),
+                Err(text) => {
+                    self.fail(text);
+                    Step::Nothing
+                }
+            },
             Stage::Open => {
                 if event.can_write
-                    && !link.unsent.is_empty()
+                    && link.has_unsent()
                     && let Err(end) = self.flush(id)
                 {
                     return Step::Ended(end);
@@ -312,7 +320,7 @@ impl Core {
             self.refused(id, target, address, &error);
             return Step::Nothing;
         }
-        if self.dialing.targets[target].handshake.is_none() {
+        if self.dialing.targets[target].is_open_at_once() {
             link.stage = Stage::Open;
             (self.opening, self.open) = (self.opening - 1, self.open + 1);
         } else {
@@ -331,29 +339,50 @@ impl Core {
         }
     }
 
-    /// Reads the answer of the handshake.
+    /// Sends what is left of what a connection begins with, as far as it goes.
+    fn go_on_sending(&mut self, id: usize) -> Result<(), String> {
+        let Some(link) = self.links[id].as_ref().filter(|link| link.has_unsent()) else {
+            return Ok(());
+        };
+        let address = link.address;
+        match self.flush(id) {
+            Err(End::Broken(error)) => {
+                Err(format!("cannot send the handshake to {address}: {error}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the answer of the handshake: that of TLS first, if there is one.
     fn shake(&mut self, id: usize, buffer: &mut [u8]) -> Step {
         let Some(link) = self.links[id].as_mut() else { return Step::Nothing };
-        let Some(handshake) = &self.dialing.targets[link.target].handshake else {
-            return Step::Nothing;
-        };
         let Stage::Shaking(head) = &mut link.stage else { return Step::Nothing };
         let address = link.address;
-        match link.socket.receive(buffer) {
-            Ok(None) => return Step::Nothing,
-            Ok(Some(0)) => {
-                let text = format!("{address} ended the connection instead of a handshake");
-                self.fail(text);
-                return Step::Nothing;
+        let outcome = match link.socket.receive(buffer) {
+            Ok(None) => Ok(None),
+            Ok(Some(0)) => Err(format!("{address} ended the connection instead of a handshake")),
+            Ok(Some(count)) => {
+                head.extend_from_slice(&buffer[..count]);
+                Ok(Some(count))
             }
-            Ok(Some(count)) => head.extend_from_slice(&buffer[..count]),
-            Err(error) => {
-                self.fail(advice(&error, address));
-                return Step::Nothing;
+            Err(error) => Err(advice(&error, address)),
+        };
+        let outcome = outcome.and_then(|_| match &self.dialing.targets[link.target].handshake {
+            Some(_) if head.is_empty() => Ok(None),
+            Some(handshake) => handshake.judge(head),
+            None => Ok((!link.socket.is_shaking_hands()).then_some(0)),
+        });
+        match outcome {
+            Ok(None) => {
+                let watched = match link.socket.has_unsent() {
+                    true => self.poller.modify(&link.socket, id, Interest::ReadAndWrite),
+                    false => Ok(()),
+                };
+                if let Err(error) = watched {
+                    self.fail(format!("cannot wait for {address}: {error}"));
+                }
+                Step::Nothing
             }
-        }
-        match handshake.judge(head) {
-            Ok(None) => Step::Nothing,
             Ok(Some(length)) => {
                 let rest = head.split_off(length);
                 link.stage = Stage::Open;
@@ -380,11 +409,11 @@ impl Core {
     /// Sends what was kept.
     fn flush(&mut self, id: usize) -> Result<(), End> {
         let Some(link) = self.links[id].as_mut() else { return Ok(()) };
-        if !link.unsent.is_empty() {
+        if link.has_unsent() {
             let sent = link.socket.send(&link.unsent).map_err(|error| broken(&error))?;
             link.unsent.drain(..sent);
         }
-        if link.unsent.is_empty() {
+        if !link.has_unsent() {
             let watched = self.poller.modify(&link.socket, id, Interest::Read);
             watched.map_err(|error| broken(&error))?;
         }
@@ -392,7 +421,19 @@ impl Core {
     }
 }
 
+impl Target {
+    /// True if nothing needs to be agreed on before the first byte.
+    fn is_open_at_once(&self) -> bool {
+        self.handshake.is_none() && self.secured.is_none()
+    }
+}
+
 impl Link {
+    /// True if something waits for the kernel to take it, here or in TLS.
+    fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty() || self.socket.has_unsent()
+    }
+
     fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open)
     }
@@ -404,6 +445,6 @@ fn broken(error: &io::Error) -> End {
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
             format!("ended by the server with a reset: {error}")
         }
-        _ => error.to_string(),
+        _ => secure::advice(error).unwrap_or_else(|| error.to_string()),
     })
 }

@@ -28,6 +28,7 @@ mod poller;
 mod process;
 mod report;
 mod response;
+mod secure;
 mod sequence;
 mod shared;
 mod socket;

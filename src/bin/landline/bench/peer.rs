@@ -104,7 +104,7 @@ mod tests {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let addresses = vec![server.local_addr().unwrap()];
         let dialing = Dialing {
-            targets: vec![Target { addresses, handshake: None }],
+            targets: vec![Target { addresses, handshake: None, secured: None }],
             sources: Vec::new(),
             timeout: Duration::from_secs(10),
             at_once: 1,

@@ -17,9 +17,11 @@ use crate::bench::handshake::Handshake;
 use crate::bench::hold::HoldLoad;
 use crate::bench::http::{HttpLoad, HttpPlan};
 use crate::bench::report::Subject;
+use crate::bench::secure::Secured;
 use crate::bench::template::Payload;
 use crate::bench::url::Url;
 use crate::bench::worker::{self, Word};
+use crate::trust::Trust;
 
 /// Most handshakes at a time: what the backlog of any listener takes.
 const AT_ONCE: usize = 128;
@@ -111,7 +113,7 @@ fn share(number: usize, threads: usize, thread: usize) -> usize {
 fn echo(args: EchoArgs) -> Result<Plan, String> {
     let EchoArgs { url, clients, in_flight, bytes, message, common } = args;
     let connections = clients.connections;
-    let targets = vec![websocket(&url, message.deflate)?];
+    let targets = vec![websocket(&url, message.deflate, &common)?];
     let settings =
         [("connections", connections), ("in_flight", in_flight), ("payload_bytes", bytes)];
     Ok(Plan {
@@ -129,9 +131,9 @@ fn echo(args: EchoArgs) -> Result<Plan, String> {
 
 fn broadcast(args: BroadcastArgs) -> Result<Plan, String> {
     let message = args.message;
-    let mut targets = vec![websocket(&args.url, message.deflate)?];
+    let mut targets = vec![websocket(&args.url, message.deflate, &args.common)?];
     if let Some(url) = &args.publish_url {
-        targets.push(websocket(url, message.deflate)?);
+        targets.push(websocket(url, message.deflate, &args.common)?);
     }
     let in_flight = args.in_flight.min(MOST_IN_FLIGHT as usize);
     let (pace, told) = match args.rate {
@@ -171,7 +173,7 @@ fn broadcast(args: BroadcastArgs) -> Result<Plan, String> {
 
 fn hold(args: HoldArgs) -> Result<Plan, String> {
     let HoldArgs { url, connections, common } = args;
-    let targets = vec![websocket(&url, false)?];
+    let targets = vec![websocket(&url, false, &common)?];
     Ok(Plan {
         subject: subject("hold", "messages", url, &[("connections", connections)], connections),
         dialing: dialing(targets, connections, &common),
@@ -183,7 +185,7 @@ fn hold(args: HoldArgs) -> Result<Plan, String> {
 fn connect(args: ConnectArgs) -> Result<Plan, String> {
     let ConnectArgs { url, clients, common } = args;
     let connections = clients.connections;
-    let targets = vec![websocket(&url, false)?];
+    let targets = vec![websocket(&url, false, &common)?];
     // Each port is in use for a while after its connection.
     let dialing = dialing(targets, MOST_SOURCES * PORTS, &common);
     let handshakes = "handshakes";
@@ -198,7 +200,7 @@ fn connect(args: ConnectArgs) -> Result<Plan, String> {
 fn http(args: HttpArgs) -> Result<Plan, String> {
     let HttpArgs { url, clients, expect, common } = args;
     let connections = clients.connections;
-    let targets = vec![Target { addresses: url.resolve()?, handshake: None }];
+    let targets = vec![target(&url, None, &common)?];
     let plan = HttpPlan::new(&url, connections, expect);
     Ok(Plan {
         subject: subject("http", "responses", url, &[("connections", connections)], connections),
@@ -223,9 +225,14 @@ fn kind(message: &MessageArgs) -> Kind {
     if message.binary { Kind::Binary } else { Kind::Text }
 }
 
-fn websocket(url: &Url, offers_deflate: bool) -> Result<Target, String> {
-    let handshake = Some(Handshake::new(url, offers_deflate));
-    Ok(Target { addresses: url.resolve()?, handshake })
+fn websocket(url: &Url, offers_deflate: bool, common: &CommonArgs) -> Result<Target, String> {
+    target(url, Some(Handshake::new(url, offers_deflate)), common)
+}
+
+fn target(url: &Url, handshake: Option<Handshake>, common: &CommonArgs) -> Result<Target, String> {
+    let trust = Trust { file: common.ca_file.clone(), is_blind: common.accept_any_certificate };
+    let secured = Secured::of(url, &trust)?;
+    Ok(Target { addresses: url.resolve()?, handshake, secured })
 }
 
 fn dialing(targets: Vec<Target>, connections: usize, common: &CommonArgs) -> Dialing {

@@ -10,10 +10,11 @@ pub(crate) enum Scheme {
 }
 
 impl Scheme {
-    fn name(self) -> &'static str {
+    /// Without TLS, and with it.
+    fn names(self) -> [&'static str; 2] {
         match self {
-            Self::Ws => "ws",
-            Self::Http => "http",
+            Self::Ws => ["ws", "wss"],
+            Self::Http => ["http", "https"],
         }
     }
 }
@@ -52,17 +53,17 @@ impl Url {
     }
 }
 
-/// Reads a URL of the scheme ws.
+/// Reads a URL of a WebSocket.
 pub(crate) fn ws_url(text: &str) -> Result<Url, String> {
     url(text, Scheme::Ws)
 }
 
-/// Reads a URL of the scheme http.
+/// Reads a URL of plain HTTP, with TLS or without.
 pub(crate) fn http_url(text: &str) -> Result<Url, String> {
     url(text, Scheme::Http)
 }
 
-/// Reads a URL of a WebSocket or of plain HTTP, with TLS or without.
+/// Reads a URL of either.
 pub(crate) fn any_url(text: &str) -> Result<Url, String> {
     let (name, rest) = text.split_once("://").unwrap_or_default();
     let is = |schemes: [&str; 2]| schemes.iter().any(|scheme| name.eq_ignore_ascii_case(scheme));
@@ -74,15 +75,14 @@ pub(crate) fn any_url(text: &str) -> Result<Url, String> {
 }
 
 fn url(text: &str, scheme: Scheme) -> Result<Url, String> {
-    let wanted = format!("give a URL such as {}://127.0.0.1:8000/echo", scheme.name());
+    let wanted = format!("give a URL such as {}://127.0.0.1:8000/echo", scheme.names()[0]);
     let (name, rest) = text.split_once("://").ok_or(&wanted)?;
-    if name.eq_ignore_ascii_case("wss") || name.eq_ignore_ascii_case("https") {
-        return Err("there is no TLS here: address the server behind the proxy itself".into());
-    }
-    if !name.eq_ignore_ascii_case(scheme.name()) {
+    let [plain, secure] = scheme.names();
+    let is_tls = name.eq_ignore_ascii_case(secure);
+    if !is_tls && !name.eq_ignore_ascii_case(plain) {
         return Err(wanted);
     }
-    parts(text, rest, false)?.ok_or(wanted)
+    parts(text, rest, is_tls)?.ok_or(wanted)
 }
 
 /// Takes apart what stands behind the scheme; `None` if there is no host.
@@ -124,11 +124,15 @@ mod tests {
             ("ws://[::1]:9/x", "::1", 9, "/x"),
             ("ws://[::1]", "::1", 80, "/"),
             ("ws://a?x", "a", 80, "/?x"),
+            ("WSS://a", "a", 443, "/"),
+            ("wss://[::1]:9/x", "::1", 9, "/x"),
         ] {
             let url = ws_url(text).unwrap();
             assert_eq!((url.host.as_str(), url.port, url.path.as_str()), (host, port, path));
+            assert_eq!(url.is_tls, text[..3].eq_ignore_ascii_case("wss"));
         }
         assert_eq!(http_url("http://a:1/").unwrap().authority, "a:1");
+        assert!(http_url("https://a").unwrap().is_tls);
     }
 
     #[test]
@@ -154,7 +158,6 @@ mod tests {
         {
             assert!(ws_url(wrong).is_err(), "{wrong}");
         }
-        assert!(ws_url("wss://a").unwrap_err().contains("TLS"));
         assert!(http_url("ws://a").unwrap_err().contains("http://"));
     }
 }

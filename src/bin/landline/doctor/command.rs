@@ -10,11 +10,11 @@ use landline::HostCeiling;
 use crate::doctor::args::DoctorArgs;
 use crate::doctor::finding::{Finding, Grade, Report};
 use crate::doctor::line::Line;
-use crate::doctor::wire::Trust;
 use crate::doctor::{certificates, host, ports, served};
 use crate::exit::{Exit, Failure};
 use crate::ready::Ready;
 use crate::settings::Stated;
+use crate::trust::Trust;
 
 /// Looks at everything.
 ///
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &DoctorArgs) -> ExitCode {
         if url.path == "/" {
             url.path = served::PATH.into();
         }
-        let trust = Trust { file: args.ca_file.clone() };
+        let trust = Trust { file: args.ca_file.clone(), is_blind: false };
         Line { url: &url, trust: &trust, idle: args.idle }.examine(|finding| doctor.tell(finding));
     }
     doctor.end(ceiling.connections())

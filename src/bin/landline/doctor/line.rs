@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::bench::url::Url;
 use crate::doctor::finding::Finding;
 use crate::doctor::talk::{Said, Talk};
-use crate::doctor::wire::{Came, Trust, Wire};
+use crate::doctor::wire::{Came, Wire};
+use crate::trust::Trust;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -56,7 +57,7 @@ impl Line<'_> {
         })?;
         let local = wire.local();
         let forged = format!("X-Forwarded-For: {FORGED}\r\nForwarded: for={FORGED}\r\n");
-        let failed = |why: String| Finding::problem(about, why, UPGRADE_ADVICE);
+        let failed = |why: String| Finding::problem(about, self.explained(why), UPGRADE_ADVICE);
         let deadline = Instant::now() + PATIENCE;
         let mut talk = Talk::open(wire, self.url, &forged, deadline).map_err(failed)?;
         let word = "landline doctor";
@@ -76,6 +77,16 @@ impl Line<'_> {
         tell(Finding::ok(about, format!("{url} opens and answers in {millis} ms")));
         tell(forwarded(&greeting, local));
         Ok(talk)
+    }
+
+    /// Why an upgrade fails, with what plain HTTP tells of it.
+    fn explained(&self, why: String) -> String {
+        let (refusal, _) = why.split_once(';').unwrap_or((&why, ""));
+        let is_plain = ["\"200", "\"400", "\"426"].iter().any(|status| refusal.contains(status));
+        match is_plain && self.gap().is_ok() {
+            true => format!("{refusal}; {STRIPPED}"),
+            false => why,
+        }
     }
 
     /// Asks for an answer in two parts and sees whether they come apart.
@@ -123,36 +134,44 @@ impl Line<'_> {
         let about = "silence";
         let start = Instant::now();
         let deadline = start + self.idle;
-        let (mut pings, mut last) = (0_u32, start);
-        let told = |time: Duration| format!("{:.1} s", time.as_secs_f64());
+        let mut pings = 0_u32;
         loop {
             match talk.next(deadline) {
-                Ok(Said::Ping) => {
-                    pings += 1;
-                    last = Instant::now();
-                }
+                Ok(Said::Ping) => pings += 1,
                 Ok(Said::Text(_)) => {}
                 Ok(Said::Nothing) => {
                     talk.leave();
-                    let idle = told(self.idle);
+                    let idle = seconds(self.idle);
                     let text = format!("a silent connection stays; {pings} pings in {idle}");
                     return Finding::ok(about, text);
                 }
                 Ok(Said::Closed(why)) => {
-                    let text = format!("closed after {}: {why}", told(start.elapsed()));
+                    let text = format!("closed after {}: {why}", seconds(start.elapsed()));
                     return Finding::warning(about, text, "does the server stop?");
                 }
-                Ok(Said::Cut) | Err(_) => {
-                    let text = format!(
-                        "a silent connection was cut after {}, {} after the last ping",
-                        told(start.elapsed()),
-                        told(last.elapsed())
-                    );
-                    return Finding::problem(about, text, SILENCE_ADVICE);
-                }
+                Ok(Said::Cut) | Err(_) => return cut(talk.silence(), pings),
             }
         }
     }
+}
+
+/// The line was cut when nothing had come for this long.
+fn cut(silence: Duration, pings: u32) -> Finding {
+    let silence = seconds(silence);
+    let text = match pings {
+        0 => format!("the connection was cut after {silence} without a word or ping of the server"),
+        _ => format!("the connection was cut {silence} after the last of {pings} pings"),
+    };
+    let advice = format!(
+        "something on the way cuts a connection that is silent for {silence}, and the server's pings \
+         are\nfurther apart: raise proxy_read_timeout (nginx) or timeout tunnel (HAProxy) beyond \
+         ws_ping_interval,\nor set ws_ping_interval to half of that or less"
+    );
+    Finding::problem("silence", text, advice)
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
 }
 
 /// Judges whom the server takes this client for, which has the address `local`.
@@ -197,11 +216,11 @@ fn status(bytes: &[u8]) -> Option<u16> {
     line.split(' ').nth(1)?.parse().ok()
 }
 
+const STRIPPED: &str = "plain HTTP gets through, so the proxy passes the request on without the \
+    headers of an upgrade";
 const UPGRADE_ADVICE: &str = "the proxy has to pass WebSockets on: nginx needs proxy_http_version \
     1.1 and the headers\nUpgrade and Connection; see docs/DEPLOY.md for each proxy";
 const BUFFERING_ADVICE: &str = "nginx: proxy_buffering off; WebSockets are not affected";
-const SILENCE_ADVICE: &str = "its idle time-out is shorter than the server's ping interval: raise \
-    proxy_read_timeout (nginx)\nor timeout tunnel (HAProxy), or lower ws_ping_interval";
 const FORGED_ADVICE: &str = "have the proxy overwrite X-Forwarded-For, and name its address alone \
     in forwarded_allow_ips (with proxy_headers = true)";
 const FORWARDED_ADVICE: &str = "have the proxy send X-Forwarded-For, and name its address in \

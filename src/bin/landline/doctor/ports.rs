@@ -8,7 +8,8 @@ use landline::Server;
 
 use crate::bench::url::{Url, any_url};
 use crate::doctor::finding::Finding;
-use crate::doctor::wire::{Came, Trust, Wire};
+use crate::doctor::wire::{Came, Wire};
+use crate::trust::Trust;
 
 /// How long a server may take to say what it is.
 const PATIENCE: Duration = Duration::from_secs(5);

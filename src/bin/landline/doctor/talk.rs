@@ -1,6 +1,6 @@
 //! A WebSocket of the doctor: one message or ping at a time, each with a deadline.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::bench::frames::{FrameReader, Piece};
 use crate::bench::handshake::Handshake;
@@ -32,6 +32,8 @@ pub(crate) struct Talk {
     reader: FrameReader,
     received: Vec<u8>,
     message: Vec<u8>,
+    /// When something came last.
+    heard: Instant,
 }
 
 impl Talk {
@@ -61,7 +63,8 @@ impl Talk {
             if let Some(length) = handshake.judge(&received)? {
                 received.drain(..length);
                 let reader = FrameReader::new(false);
-                return Ok(Self { wire, reader, received, message: Vec::new() });
+                let (message, heard) = (Vec::new(), Instant::now());
+                return Ok(Self { wire, reader, received, message, heard });
             }
         }
     }
@@ -69,6 +72,11 @@ impl Talk {
     /// Sends a text message.
     pub(crate) fn say(&mut self, text: &str) -> Result<(), String> {
         self.send(&frame(TEXT, text.as_bytes()))
+    }
+
+    /// How long nothing has come.
+    pub(crate) fn silence(&self) -> Duration {
+        self.heard.elapsed()
     }
 
     /// Says goodbye; what becomes of it is of no interest.
@@ -90,7 +98,7 @@ impl Talk {
                 return Ok(said);
             }
             match self.wire.receive(&mut self.received, deadline) {
-                Ok(Came::Bytes) => {}
+                Ok(Came::Bytes) => self.heard = Instant::now(),
                 Ok(Came::Nothing) => return Ok(Said::Nothing),
                 Ok(Came::End) | Err(_) => return Ok(Said::Cut),
             }

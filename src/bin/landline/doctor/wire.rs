@@ -2,63 +2,16 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, TcpStream};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConnection, StreamOwned};
 
 use crate::bench::url::Url;
+use crate::trust::{Trust, server_name};
 
 /// How long a connection, and each send, may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Where Linux distributions keep the certificates of authorities.
-const BUNDLES: [&str; 3] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-];
-
-/// Whose certificates are believed: those that the host believes, and one more file.
-#[derive(Debug, Default)]
-pub(crate) struct Trust {
-    pub(crate) file: Option<PathBuf>,
-}
-
-impl Trust {
-    fn roots(&self) -> Result<RootCertStore, String> {
-        let mut roots = RootCertStore::empty();
-        let bundle = BUNDLES.iter().map(Path::new).find(|path| path.exists());
-        for path in bundle.into_iter().chain(self.file.as_deref()) {
-            let failed = |why: &dyn std::fmt::Display| {
-                format!("cannot read the certificates in {}: {why}", path.display())
-            };
-            let found = CertificateDer::pem_file_iter(path).map_err(|error| failed(&error))?;
-            for certificate in found {
-                let certificate = certificate.map_err(|error| failed(&error))?;
-                // A bundle may hold some that are no authority's by the rules of today.
-                let _ = roots.add(certificate);
-            }
-        }
-        match roots.is_empty() {
-            true => Err("this host knows no authorities; name one with --ca-file".into()),
-            false => Ok(roots),
-        }
-    }
-
-    fn config(&self) -> Result<ClientConfig, String> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| format!("TLS cannot be used: {error}"))?;
-        let mut config = config.with_root_certificates(self.roots()?).with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(config)
-    }
-}
 
 /// What came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +65,7 @@ impl Wire {
         if !url.is_tls {
             return Ok(Self { line: Line::Plain(stream), local });
         }
-        let name = ServerName::try_from(url.host.clone())
-            .map_err(|_| format!("{:?} is no name that a certificate can have", url.host))?;
+        let name = server_name(&url.host)?;
         let session = ClientConnection::new(Arc::new(trust.config()?), name)
             .map_err(|error| format!("TLS cannot be used: {error}"))?;
         let mut stream = StreamOwned::new(session, stream);

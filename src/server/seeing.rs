@@ -83,7 +83,7 @@ impl Handle {
         Ok(true)
     }
 
-    /// Begins the closing handshake of every WebSocket of a user, and returns how many that were: for
+    /// Begins the closing handshake of every WebSocket of a user, and returns how many were open: for
     /// somebody who has logged out everywhere, or may not come in any more.
     ///
     /// Handshakes of the user that are in work are closed as soon as they are answered, and what

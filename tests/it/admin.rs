@@ -317,6 +317,7 @@ fn a_program_with_the_key_closes_the_connections_of_a_user_or_a_session() {
         let line = format!("\r\nX-Remote-User: {name}\r\n");
         let head = Client::handshake_head("/echo").replacen("\r\n", &line, 1);
         assert_eq!(client.ask(head).status, 101);
+        client.expect_echo("in");
         client
     };
     let close = |headers: &str, body: Value| {

@@ -151,6 +151,34 @@ fn wrong_keys_are_refused_and_after_a_few_not_even_looked_at() {
     assert!(!line.contains("correct-horse"), "{line}");
 }
 
+/// Or whoever guesses through the operator's own proxy would keep the operator out.
+#[test]
+fn wrong_keys_count_for_the_client_behind_a_proxy() {
+    let seen = Seen::with(&["--admin-key", KEY, "--proxy-headers"]);
+    let ask = |client: &str, key: &str| {
+        let headers = format!("X-Forwarded-For: {client}\r\n{}", bearer(key));
+        seen.get("/admin/data", &headers).status
+    };
+    let guesses = (0..6).map(|number| ask("192.0.2.1", &format!("wrong-{number}")));
+    assert_eq!(guesses.collect::<Vec<_>>(), [401, 401, 401, 401, 401, 429]);
+    assert_eq!((ask("192.0.2.1", KEY), ask("192.0.2.2", KEY)), (429, 200));
+}
+
+#[test]
+fn one_address_cannot_keep_operators_from_the_page() {
+    let seen = Seen::with(&["--admin-port", "0"]);
+    let taken: Vec<Client> = (0..64)
+        .map(|_| {
+            let mut client = Client::new(seen.admin);
+            client.get("/healthz");
+            client
+        })
+        .collect();
+    let mut operator = Client::from_there(seen.admin);
+    assert_eq!(operator.get("/admin/data").status, 200);
+    drop(taken);
+}
+
 #[test]
 fn a_page_of_elsewhere_cannot_use_the_session() {
     let seen = Seen::with(&["--admin-port", "0", "--admin-key", KEY]);

@@ -175,6 +175,21 @@ mod tests {
     }
 
     #[test]
+    fn a_session_is_forgotten_with_its_connections() {
+        let dismissals = Dismissals::default();
+        let session = Some(dismissals.hash("s1"));
+        for id in [1, 2] {
+            dismissals.enter(id, Login { session, number: 0 });
+        }
+        dismissals.enter(3, Login { session: None, number: 0 });
+        let mut ids = dismissals.of_session(dismissals.hash("s1"));
+        ids.sort_unstable();
+        assert_eq!(ids, [1, 2]);
+        (1..=3).for_each(|id| dismissals.leave(id));
+        assert!(dismissals.state.lock().sessions.is_empty());
+    }
+
+    #[test]
     fn who_may_be_one_of_too_many_is_taken_for_one() {
         let dismissals = Dismissals::default();
         let begun = dismissals.number();

@@ -362,6 +362,9 @@ fn tokens_of_two_places_have_to_be_the_same() {
     ] {
         assert_eq!(ask(&server, &target, &line).status, 401, "{target} {line}");
     }
+    // Said by its place, and not found out with a key.
+    let reply = ask(&server, "/?token=", "");
+    assert_eq!(reply.text(), "There is a place for a token, but no token in it.\n");
     // Another way to log in is somebody else's business.
     let basic = base64::engine::general_purpose::STANDARD.encode("a:b");
     let line = format!("Authorization: Basic {basic}\r\nCookie: jwt={anna}");

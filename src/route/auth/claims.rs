@@ -272,6 +272,8 @@ mod tests {
         for iss in [json!("Login"), json!(["login"]), json!(null)] {
             assert_eq!(flaw(&ours, claims(iss, json!("chat"))), Some(Flaw::Issuer));
         }
+        let for_nobody = json!({ "sub": "a", "exp": 2000, "iss": "login" });
+        assert_eq!(flaw(&ours, for_nobody), Some(Flaw::Audience));
         let bare = json!({ "sub": "a", "exp": 2000 });
         assert_eq!(flaw(&ours, bare.clone()), Some(Flaw::Issuer));
         assert_eq!(flaw(&rules(), bare), None);

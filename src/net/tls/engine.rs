@@ -148,6 +148,10 @@ impl Engine {
             let fault = PeerMisbehaved::TooManyEmptyFragments.into();
             self.fault.get_or_insert_with(|| Box::new(fault));
         }
+        if self.has_ended || self.fault.is_some() {
+            // It will never be looked at.
+            self.partial = Vec::new();
+        }
     }
 
     fn decrypt(&mut self, mut received: Vec<u8>, mut room: Option<&mut Vec<u8>>) {
@@ -162,7 +166,6 @@ impl Engine {
             self.partial.extend_from_slice(&received[..rest]);
             self.drive_partial(room.as_deref_mut(), Work::Nothing);
             if self.fault.is_some() || self.has_ended {
-                self.partial = Vec::new();
                 return;
             }
             if self.has_part() {
@@ -175,9 +178,6 @@ impl Engine {
             self.partial = received;
         } else if used < received.len() {
             self.partial = received[used..].to_vec();
-        }
-        if self.has_ended {
-            self.partial = Vec::new();
         }
     }
 

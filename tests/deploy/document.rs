@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use landline::Config;
 
+use crate::program::{Directory, run};
+
 /// What stands in the block that is marked with this name.
 pub(crate) fn block(name: &str) -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/DEPLOY.md");
@@ -40,5 +42,21 @@ fn proxies_wait_longer_than_a_ping_and_its_answer() {
         for word in words {
             assert!(seconds(&block(name), word) > silence, "{word} of {name}");
         }
+    }
+}
+
+/// Blocks of settings with certificates are tried where there are some.
+#[test]
+fn a_server_can_start_with_every_block_of_settings() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/DEPLOY.md");
+    let text = std::fs::read_to_string(path).expect("the document");
+    let blocks = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let blocks: Vec<&str> = blocks.filter(|block| !block.contains("ssl_")).collect();
+    assert!(blocks.len() >= 3);
+    for block in blocks {
+        let directory = Directory::with("landline.toml", block);
+        let file = directory.path.join("landline.toml");
+        let ended = run(&["check", "--config", file.to_str().expect("a path in UTF-8")]);
+        assert_eq!(ended.code, Some(0), "{block}{}", ended.stderr);
     }
 }

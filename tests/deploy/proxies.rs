@@ -88,6 +88,10 @@ fn caddy(site: &Site, port: u16) -> String {
 fn passes(proxy: Proxy) {
     let mut site = Site::new(&[]);
     proxy.start(&mut site, "75s");
+    is_passed_through(&site);
+}
+
+fn is_passed_through(site: &Site) {
     let mut visitor = site.visit();
     visitor.ask("/echo?message=hello");
     let answer = visitor.until("hello");
@@ -186,6 +190,22 @@ fn the_doctor_says_what_is_wrong_with_an_nginx() {
 #[test]
 fn nginx_passes_everything() {
     passes(Proxy::Nginx);
+}
+
+/// The name of a socket is short, so it lies in the usual place.
+#[test]
+fn nginx_passes_everything_through_a_unix_socket() {
+    let place = Directory::below(std::env::temp_dir());
+    let socket = place.path.join("landline.sock");
+    let socket = socket.to_str().expect("a path in UTF-8");
+    let settings = replace(&block("socket"), "/run/landline/landline.sock", socket);
+    let mut site = Site::with(&settings, &["--port", "0"]);
+    let port = free_port();
+    let text = nginx(&site, port);
+    let text =
+        replace(&text, &format!("server {};", site.behind()), &format!("server unix:{socket};"));
+    site.start(port, &text, |file| command("nginx", &["-c", file]));
+    is_passed_through(&site);
 }
 
 #[test]

@@ -23,9 +23,13 @@ pub(crate) struct Site {
 impl Site {
     /// Starts the binary with the settings of the document and further arguments.
     pub(crate) fn new(args: &[&str]) -> Self {
+        Self::with(&replace(&block("settings"), "port = 8000", "port = 0"), args)
+    }
+
+    /// Starts the binary with these settings and further arguments.
+    pub(crate) fn with(settings: &str, args: &[&str]) -> Self {
         let directory = Directory::new();
         let certificate = certify(&directory);
-        let settings = replace(&block("settings"), "port = 8000", "port = 0");
         let file = directory.path.join("landline.toml");
         std::fs::write(&file, settings).unwrap();
         let file = file.to_str().expect("a path in UTF-8");

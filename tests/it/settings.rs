@@ -157,7 +157,7 @@ fn a_file_that_cannot_be_read_is_code_1() {
     let directory = Directory::with("binary.toml", "");
     fs::write(directory.path.join("binary.toml"), b"port = 1 # \xff").unwrap();
     for (name, why) in [
-        ("missing.toml", "No such file or directory"),
+        ("missing.toml", "there is none; \"landline init"),
         ("binary.toml", "is not UTF-8"),
         ("", "Is a directory"),
     ] {

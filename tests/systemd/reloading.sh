@@ -16,6 +16,11 @@ part_reloading() {
     eventually "its journal says so" says "no setting is called wrong_key" journal
     eventually "its journal says so" says "landline.toml line $(grep -n wrong_key $settings | cut -d: -f1)" journal
     sed -i '/^wrong_key/d' $settings
+    # As an editor of root's may leave it.
+    chmod 0600 $settings
+    refused "settings that it may not read can be reloaded" systemctl reload "$unit"
+    eventually "its journal says so" says "chmod 0640 $settings" journal
+    chmod 0640 $settings
     [[ $(property MainPID) == "$before" ]] || fail "it is another process now"
     must_be ActiveState active
     expect "it answers" get http://127.0.0.1:8000/healthz

@@ -79,8 +79,8 @@ fn check_systemd() -> Result<(), Failure> {
     if Path::new(RUNNING).exists() {
         return Ok(());
     }
-    let text = "systemd does not run here; --dry-run shows what would be done, and \
-                docs/DEPLOY.md how to start the server under other supervisors";
+    let text = "systemd does not run here; \"landline service install --dry-run\" shows what an \
+                installation would do, and docs/DEPLOY.md how the server is run without systemd";
     Err(Failure::new(Exit::Io, text))
 }
 

@@ -3,6 +3,7 @@
 //! Whatever is wrong is reported with its line, all of it at once: an unknown key, a wrong type, a
 //! wrong value, a key given twice, a section.
 
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 
@@ -27,9 +28,24 @@ const DOUBLE: &str = "duplicate key";
 /// # Errors
 /// It cannot be read, or something in it is wrong: a sentence for each, with its line.
 pub(crate) fn read(path: &Path) -> Result<Layer, Failure> {
-    let failed = |error| {
-        let what = format!("cannot read the settings file {}", path.display());
-        Failure::io(Exit::Config, &what, &error)
+    let failed = |error: io::Error| {
+        let place = path.display();
+        let what = format!("cannot read the settings file {place}");
+        match error.kind() {
+            io::ErrorKind::NotFound => {
+                let text = format!("{what}: there is none; \"landline init {place}\" writes one");
+                Failure::new(Exit::Config, text)
+            }
+            io::ErrorKind::PermissionDenied => {
+                let text = format!(
+                    "{what}: this user may not, for it holds secrets; put sudo before the command, \
+                     and for a service give it to its group: chown root:landline {place}; chmod \
+                     0640 {place}"
+                );
+                Failure::new(Exit::Config, text)
+            }
+            _ => Failure::io(Exit::Config, &what, &error),
+        }
     };
     let bytes = whole_file::read(path).map_err(failed)?;
     let text = String::from_utf8(bytes).map_err(|_| {

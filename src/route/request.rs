@@ -152,13 +152,13 @@ impl Request {
     pub(crate) fn set_identity(
         &mut self,
         identity: Identity,
-        farewell: Option<Arc<CloseFrame>>,
+        farewell: Arc<CloseFrame>,
         dismissal: u64,
     ) {
         if let Some(ws) = &mut self.websocket {
             ws.hide_bearer();
             ws.name_login(identity.session_key(), dismissal);
-            if let (Some(at), Some(farewell)) = (identity.expires(), farewell) {
+            if let Some(at) = identity.expires() {
                 ws.expire(Expiry { at, farewell });
             }
         }

@@ -327,8 +327,7 @@ impl Session {
         let dismissal = request.dismissal();
         match catch_unwind(AssertUnwindSafe(|| auth.check(request))) {
             Ok(Ok(Some(identity))) => {
-                let farewell = identity.expires().map(|_| auth.farewell());
-                request.set_identity(identity, farewell, dismissal);
+                request.set_identity(identity, auth.farewell(), dismissal);
                 let Some(name) = request.identity().and_then(Identity::name) else { return Ok(()) };
                 self.conn.name_user(name);
                 request.count_user(name).map_err(|error| self.failure(error))

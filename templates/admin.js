@@ -57,7 +57,8 @@ function time(seconds) {
 }
 
 function millis(value) {
-  return value < 1 ? `${Math.round(value * 1000)} µs` : `${value.toFixed(value < 10 ? 2 : 0)} ms`;
+  if (value < 1) return `${Math.round(value * 1000)} µs`;
+  return `${value.toFixed(value < 10 && !Number.isInteger(value) ? 2 : 0)} ms`;
 }
 
 /** A plot of one or two lines over the time that is kept. */
@@ -65,30 +66,45 @@ class Plot {
   #svg;
   #lines;
   #words;
+  #least;
 
-  /** `lines`: a class and the place in a sample for each; `words` says a value of the axis. */
-  constructor(id, lines, words) {
+  /**
+   * `lines`: a class and the place in a sample for each; `words` says a value of the axis; `least` is
+   * where an axis of powers of ten begins, without it the axis begins at zero.
+   */
+  constructor(id, lines, words, least) {
     this.#svg = element(id);
     this.#lines = lines;
     this.#words = words;
+    this.#least = least;
+  }
+
+  /** How far up a value is, from 0 to 1, and where the lines across are. */
+  #axis(most) {
+    if (!this.#least) {
+      const top = ceiling(most);
+      return { top, part: value => value / top, across: [0, .5, 1] };
+    }
+    const decades = Math.max(2, Math.ceil(Math.log10(Math.max(most, this.#least) / this.#least)));
+    const part = value => Math.max(0, Math.log10(value / this.#least)) / decades;
+    return { top: this.#least * 10 ** decades, part, across: Array.from({ length: decades + 1 }, (_, at) => at / decades) };
   }
 
   draw(samples) {
     const width = this.#svg.clientWidth || 300, height = this.#svg.clientHeight || 130;
     const low = height - 16, high = 14;
     const values = samples.flatMap(sample => this.#lines.map(line => sample[line.at] ?? 0));
-    const top = ceiling(Math.max(0, ...values));
+    const { top, part, across } = this.#axis(Math.max(0, ...values));
     const now = samples.at(-1)?.[0] ?? Date.now();
     // A server that has just begun has its minutes drawn large.
     const age = now - (samples[0]?.[0] ?? now);
     const minutes = [1, 2, 5, 10].find(minutes => minutes * 60000 >= age) ?? 10;
     const x = at => width - (now - at) / (minutes * 60000) * width;
-    const y = value => low - value / top * (low - high);
-    const parts = [];
-    for (const part of [0, .5, 1]) {
-      parts.push(shape("line", { x1: 0, x2: width, y1: y(top * part), y2: y(top * part) }));
-    }
+    const up = part => low - part * (low - high);
+    const y = value => up(part(value));
+    const parts = across.map(part => shape("line", { x1: 0, x2: width, y1: up(part), y2: up(part) }));
     parts.push(label(0, high - 4, this.#words(top), "start"));
+    if (this.#least) parts.push(label(width, low - 4, this.#words(this.#least), "end"));
     parts.push(label(0, height - 3, `${minutes} min ago`, "start"));
     parts.push(label(width, height - 3, "now", "end"));
     this.#lines.forEach((line, number) => {
@@ -147,7 +163,7 @@ function label(x, y, words, anchor) {
 const plots = [
   new Plot("plot-connections", [{ at: 1, class: "line-one" }, { at: 2, class: "line-two" }], count),
   new Plot("plot-messages", [{ at: 3, class: "line-one" }, { at: 4, class: "line-two" }], count),
-  new Plot("plot-latency", [{ at: 6, class: "line-one" }, { at: 7, class: "line-two" }], millis),
+  new Plot("plot-latency", [{ at: 6, class: "line-one" }, { at: 7, class: "line-two" }], millis, .01),
   new Plot("plot-drops", [{ at: 5, class: "line-bad" }], count),
 ];
 

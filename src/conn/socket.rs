@@ -398,7 +398,8 @@ impl WebSocket {
         self.conn.release();
         let sent = self.conn.outbox.messages_sent();
         let (route, user) = self.conn.route_and_user();
-        Summary { closed, sent, traffic: self.conn.traffic(), route, user }
+        let cause = self.conn.cause();
+        Summary { closed, sent, traffic: self.conn.traffic(), route, user, cause }
     }
 }
 
@@ -410,6 +411,8 @@ pub(crate) struct Summary {
     pub(crate) traffic: Traffic,
     pub(crate) route: Arc<str>,
     pub(crate) user: Option<String>,
+    /// Why it ended, in one of a few words.
+    pub(crate) cause: &'static str,
 }
 
 /// Lets time pass while what has come has to wait: in steps, so that an end is noticed, and without

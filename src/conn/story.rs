@@ -281,6 +281,13 @@ impl Connection {
         self.story.lock().as_ref().map_or_else(Vec::new, |story| story.events(self.is_compressed()))
     }
 
+    /// Why the connection ended, in one of a few words.
+    pub(super) fn cause(&self) -> &'static str {
+        let end = self.outbox.end();
+        let story = self.story.lock();
+        cause(end.as_ref(), story.as_ref().and_then(|story| story.why()))
+    }
+
     /// The whole story of a connection that is over.
     pub(super) fn end_story(&self) -> Option<ClosedConnection> {
         let (info, end) = (self.info()?, self.outbox.end());

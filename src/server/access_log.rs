@@ -75,7 +75,8 @@ impl Line {
             code = closed.map_or(close_code::LOST, Closed::code),
             reason = closed.map_or("", Closed::reason),
             by = closed.map_or("nobody", |closed| closed.by().name()),
-            clean = closed.is_some_and(Closed::is_clean);
+            clean = closed.is_some_and(Closed::is_clean),
+            cause = summary.cause;
             "conn-{} {from}{named} \"WebSocket {path}\" {end}, {} in, {} out, {} and {} bytes, {seconds:.1}s",
             conn.id(),
             traffic.messages_received,

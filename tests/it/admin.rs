@@ -215,6 +215,51 @@ fn an_operator_speaks_to_a_group_and_reads_why_connections_ended() {
 }
 
 #[test]
+fn a_server_that_drains_says_so_on_both_listeners() {
+    let seen = Seen::with(&["--admin-port", "0", "--drain-delay", "3600", "--admin-key", KEY]);
+    let mut client = seen.program.websocket("/echo");
+    let both = |path: &str| [seen.program.connect().get(path), seen.get(path, "")];
+    assert_eq!(both("/readyz").map(|reply| reply.status), [200, 200]);
+    seen.program.signal(Signal::TERM);
+    eventually("it drains", || both("/readyz").iter().all(|reply| reply.status == 503));
+    for reply in both("/readyz") {
+        assert_eq!(reply.text().trim(), r#"{"ready":false,"reason":"draining"}"#);
+    }
+    assert_eq!(both("/healthz").map(|reply| reply.status), [200, 200], "alive all the same");
+    client.expect_echo("served on");
+    assert_eq!(seen.json("/admin/data", &bearer(KEY))["reluctance"], "draining");
+    seen.program.signal(Signal::TERM);
+    client.expect_end();
+}
+
+#[test]
+fn one_line_tells_who_it_was_and_for_whom_a_proxy_spoke() {
+    let args = ["--log-format", "json", "--proxy-headers", "--forwarded-allow-ips", "127.0.0.1"];
+    for args in [&args[..], &args[2..]] {
+        let program = Program::serve(args);
+        let mut client = program.connect();
+        let head = Client::handshake_head("/ws/chat/lobby/?name=anna");
+        let line = "\r\nX-Forwarded-For: 10.1.2.3\r\n";
+        assert_eq!(client.ask(head.replacen("\r\n", line, 1)).status, 101);
+        let peer = client.stream.local_addr().unwrap();
+        client.send_close(1000, "");
+        while client.next_frame().first != 0x88 {}
+        let line = program.logged("WebSocket");
+        if args.len() == 3 {
+            let part = format!("{peer} for 10.1.2.3 \"anna\" \"WebSocket /ws/chat/lobby/?...\"");
+            assert!(line.contains(&part), "{part}: {line}");
+            continue;
+        }
+        let read: Value = serde_json::from_str(&line).expect("an object in one line");
+        for (key, value) in
+            [("peer", json!(peer)), ("client", json!("10.1.2.3")), ("user", json!("anna"))]
+        {
+            assert_eq!(read[key], value, "{key}: {line}");
+        }
+    }
+}
+
+#[test]
 fn a_new_key_counts_from_the_reload_on_and_ends_the_sessions() {
     let file =
         Directory::with("landline.toml", &format!("admin_key = \"{KEY}\"\nadmin_port = 0\n"));
@@ -249,6 +294,7 @@ fn lines_of_json_have_what_is_to_be_known_of_a_connection() {
         ("reason", json!("\"}\n\u{1b}[31m")),
         ("by", json!("client")),
         ("clean", json!(true)),
+        ("cause", json!("client")),
     ] {
         assert_eq!(read[key], value, "{key}: {line}");
     }

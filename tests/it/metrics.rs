@@ -245,6 +245,47 @@ fn what_waits_for_a_client_is_seen_and_so_is_what_is_dropped() {
 }
 
 #[test]
+fn whatever_the_policy_each_drop_is_counted_under_its_name_and_in_all() {
+    use landline::Overflow::{Block, Disconnect, DropOldest, Latest};
+    let member = |_: &Request, ws: &WebSocket| -> Result<()> {
+        ws.join("news")?;
+        while ws.wait()?.is_some() {}
+        Ok(())
+    };
+    for (policy, word) in [
+        (Disconnect, "disconnect"),
+        (DropOldest, "drop-oldest"),
+        (Latest, "latest"),
+        (Block(Duration::from_millis(1)), "block"),
+    ] {
+        let hub = landline::Hub::builder().overflow(policy).build();
+        let config = patient().with_outbound_bytes(256 * 1024);
+        let builder = Server::builder().config(config).hub(hub.clone());
+        let server = Running::start(builder.route("/ws", require_websocket(member)));
+        let mut client = server.connect();
+        client.hold_little();
+        client.handshake("/ws");
+        let (group, mut rounds, mut told) = (hub.group("news"), 0, 0);
+        // Ones that are too large for the queue are dropped at once, whatever it holds.
+        for bytes in [64, 2048].map(|kib| kib * 1024) {
+            let before = hub.stats().dropped;
+            while hub.stats().dropped == before && group.len() == 1 {
+                told += group.send(vec![b'x'; bytes]).unwrap().wait().dropped;
+                rounds += 1;
+                assert!(rounds < 10_000, "{word}: the queue never fills");
+            }
+        }
+        let metrics = server.handle.metrics();
+        let counted: Vec<_> = metrics.dropped_by_policy.iter().filter(|(_, n)| *n > 0).collect();
+        assert_eq!(counted, [&(word, metrics.hub.dropped)], "{word}");
+        assert!(metrics.hub.dropped >= told as u64 && metrics.hub.dropped > 0, "{word}: {told}");
+        let hub = &metrics.hub;
+        let all = hub.written + hub.queued + hub.dropped + hub.abandoned + hub.gone;
+        assert_eq!(all, hub.published, "{word}: there is one member");
+    }
+}
+
+#[test]
 fn who_a_connection_is_and_what_was_agreed_on_is_told_until_after_its_end() {
     let builder = Server::builder()
         .trusted_proxies("127.0.0.1".parse().unwrap())

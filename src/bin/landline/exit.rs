@@ -122,9 +122,21 @@ impl From<Error> for Failure {
     }
 }
 
-/// Writes a line on standard error; if nobody listens there, the exit code still tells.
+/// Writes a line on standard error; if nobody listens there, the exit code still tells. What would
+/// act on a terminal instead of standing there is spelt out: a line may name what a file holds.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", visible(line));
+}
+
+fn visible(text: &str) -> String {
+    let spelt = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let mut shown = String::with_capacity(text.len());
+    for part in text.split_inclusive(spelt) {
+        let plain = part.trim_end_matches(spelt);
+        shown += plain;
+        shown.extend(part[plain.len()..].escape_default());
+    }
+    shown
 }
 
 /// What a person can do about it.

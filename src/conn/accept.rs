@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::config::{Config, Deflate, Rate};
 use crate::conn::connection::Connection;
 use crate::conn::deflating::Deflating;
+use crate::conn::dismissals::Login;
 use crate::conn::expiry::Expiry;
 use crate::conn::recipient::Recipient;
 use crate::conn::record::Phase;
@@ -52,6 +53,8 @@ pub(super) struct Terms {
     bytes: Option<Option<Rate>>,
     /// Until when the connection may stay open.
     pub(super) expiry: Option<Expiry>,
+    /// Whose it is, so that it can be told to go.
+    login: Option<Login>,
 }
 
 impl Terms {
@@ -145,6 +148,15 @@ impl WebSocket {
     pub(crate) fn expire(&self, expiry: Expiry) {
         if let Some(pending) = self.pending.lock().as_mut() {
             pending.terms_mut().expiry = Some(expiry);
+        }
+    }
+
+    /// Says that it is of somebody, and of which session: found out when the last dismissal had this
+    /// number.
+    pub(crate) fn name_login(&self, session: Option<&str>, number: u64) {
+        let session = session.map(|key| self.conn.shared.dismissals.hash(key));
+        if let Some(pending) = self.pending.lock().as_mut() {
+            pending.terms_mut().login = Some(Login { session, number });
         }
     }
 
@@ -287,6 +299,10 @@ impl WebSocket {
         if let Some((agreement, settings)) = &agreed {
             conn.outbox.deflate_with(Deflating::new(agreement, settings));
         }
+        let terms = pending.terms.map_or_else(Terms::default, |terms| *terms);
+        if let Some(login) = terms.login {
+            conn.shared.dismissals.enter(conn.id(), login);
+        }
         conn.open_story();
         conn.open_outbox(Arc::clone(&pending.stream), answer);
         if let Some(groups) = conn.shared.groups() {
@@ -295,12 +311,14 @@ impl WebSocket {
         let joined = join();
         conn.flush();
         let client = agreed.map(|(agreement, _)| agreement.client);
-        let terms = pending.terms.map_or_else(Terms::default, |terms| *terms);
         let pace = terms.pace(&conn.config);
         conn.receive.lock().open(conn, pending.stream, client, pace, pending.early);
         conn.record.set_phase(Phase::WebSocket);
         if let Some(expiry) = terms.expiry {
             conn.shared.expiries.set(conn.id(), expiry);
+        }
+        if let Some(login) = terms.login {
+            conn.shared.dismissals.look_back(conn, login);
         }
         self.is_open.store(true, Ordering::Release);
         joined

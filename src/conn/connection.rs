@@ -14,6 +14,7 @@ use once_cell::race::OnceBox;
 
 use crate::config::Config;
 use crate::conn::buffers::Buffers;
+use crate::conn::dismissals::Dismissals;
 use crate::conn::expiry::Expiries;
 use crate::conn::groups::Groups;
 use crate::conn::hold::Holders;
@@ -51,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) holders: Holders,
     /// The connections that may stay open until a certain moment.
     pub(crate) expiries: Expiries,
+    /// Who was told to go, and the connections of sessions.
+    pub(crate) dismissals: Dismissals,
     /// Compressors and inflaters between two messages.
     pub(crate) pools: Arc<Pools>,
     /// Held by the server: a forgotten `Sender` or `Member` keeps a connection's record, and must
@@ -83,6 +86,7 @@ impl Shared {
             buffers: Buffers::new(),
             holders: Holders::default(),
             expiries: Expiries::default(),
+            dismissals: Dismissals::default(),
             pools: Arc::new(Pools::new(SPARE_PER_CORE * cores)),
             slow_clients: AtomicU64::new(0),
             fast_clients: AtomicU64::new(0),
@@ -221,6 +225,7 @@ impl Connection {
         if self.record.phase() == Phase::WebSocket {
             self.leave_groups();
             self.shared.expiries.remove(self.id);
+            self.shared.dismissals.leave(self.id);
         }
         self.close_mailbox();
         self.receive.lock().release();

@@ -14,6 +14,7 @@ pub(crate) mod bucket;
 pub(crate) mod buffers;
 pub(crate) mod connection;
 mod deflating;
+pub(crate) mod dismissals;
 pub(crate) mod drain;
 pub(crate) mod expiry;
 pub(crate) mod figures;

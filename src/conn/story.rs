@@ -214,6 +214,11 @@ impl Connection {
         (Arc::clone(&story.route), story.user().map(str::to_owned))
     }
 
+    /// True if it is this user's.
+    pub(crate) fn is_of(&self, name: &str) -> bool {
+        self.story.lock().as_ref().is_some_and(|story| story.user() == Some(name))
+    }
+
     /// Notes an event for those who ask later; nothing unless it is a WebSocket.
     #[cold]
     pub(crate) fn note(&self, mark: Mark, number: u64) {

@@ -4,7 +4,6 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use crate::config::{Deflate, Rate};
 use crate::conn::incoming::Incoming;
 use crate::conn::{GroupMessage, WebSocket};
 use crate::error::Result;
@@ -15,7 +14,7 @@ use crate::route::auth::Auth;
 use crate::route::context::Context;
 use crate::route::handler::{FAILED, Handler, IntoResponse, TOO_SLOW, is_too_slow, panic_text};
 use crate::route::request::Request;
-use crate::route::wrap::Speech;
+use crate::route::speech::Speech;
 use crate::ws::{Closed, Message, Side, close_code};
 
 /// One connection as an object: its methods are called when something happens to it, one at a
@@ -160,52 +159,11 @@ type Factory = dyn Fn(&Request) -> Box<dyn Consumer> + Send + Sync;
 #[derive(Clone)]
 pub struct ConsumerRoute {
     factory: Arc<Factory>,
-    speech: Speech,
+    pub(super) speech: Speech,
     reject_status: u16,
 }
 
 impl ConsumerRoute {
-    /// The subprotocols spoken here, the best first: the first one that the client offers too is
-    /// chosen, unless [`Admission::with_subprotocol`] names another; a client that offers none of
-    /// them is accepted without.
-    #[must_use]
-    pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        self.speech.subprotocols = names.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// How messages are compressed on this route, `None` for not at all, whatever the server's
-    /// [`compression`](crate::Config::compression) says.
-    #[must_use]
-    pub fn compression(mut self, setting: impl Into<Option<Deflate>>) -> Self {
-        self.speech.compression = Some(setting.into());
-        self
-    }
-
-    /// How many messages a client may send in a second on this route, `None` for as many as it
-    /// likes, whatever the server's [`message_rate`](crate::Config::message_rate) says.
-    #[must_use]
-    pub fn message_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
-        self.speech.message_rate = Some(rate.into());
-        self
-    }
-
-    /// How many bytes a client may send in a second on this route, `None` for as many as it likes,
-    /// whatever the server's [`byte_rate`](crate::Config::byte_rate) says.
-    #[must_use]
-    pub fn byte_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
-        self.speech.byte_rate = Some(rate.into());
-        self
-    }
-
-    /// Who may come in to this route, plain HTTP included, instead of what the server says
-    /// ([`Builder::authenticate`](crate::Builder::authenticate)).
-    #[must_use]
-    pub fn authenticate(mut self, auth: impl Into<Auth>) -> Self {
-        self.speech.auth = Some(auth.into());
-        self
-    }
-
     /// The status for plain HTTP instead of 426.
     #[must_use]
     pub fn reject_status(mut self, status: u16) -> Self {
@@ -248,7 +206,7 @@ impl Handler for ConsumerRoute {
     }
 
     fn auth(&self, _method: &Method) -> Option<&Auth> {
-        self.speech.auth.as_ref()
+        self.speech.auth()
     }
 }
 

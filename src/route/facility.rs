@@ -13,7 +13,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Deflate, Rate};
 use crate::conn::WebSocket;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::refusal::Refusal;
@@ -26,7 +25,7 @@ use crate::route::handler::Handler;
 use crate::route::heart::{Heart, Rhythm};
 use crate::route::identity::Identity;
 use crate::route::request::Request;
-use crate::route::wrap::Speech;
+use crate::route::speech::Speech;
 use crate::ws::{Message, close_code};
 
 /// The parameter of the route that names the facility.
@@ -89,7 +88,7 @@ pub struct Facility {
     rhythm: Option<Rhythm>,
     keep: Option<usize>,
     expire: Option<Duration>,
-    speech: Speech,
+    pub(super) speech: Speech,
 }
 
 type Identify = Arc<dyn Fn(&Request) -> Identity + Send + Sync>;
@@ -170,38 +169,6 @@ impl Facility {
         self
     }
 
-    /// How messages are compressed on this route, `None` for not at all, whatever the server's
-    /// [`compression`](crate::Config::compression) says.
-    #[must_use]
-    pub fn compression(mut self, setting: impl Into<Option<Deflate>>) -> Self {
-        self.speech.compression = Some(setting.into());
-        self
-    }
-
-    /// How many messages a client may send in a second on this route, `None` for as many as it
-    /// likes, whatever the server's [`message_rate`](crate::Config::message_rate) says.
-    #[must_use]
-    pub fn message_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
-        self.speech.message_rate = Some(rate.into());
-        self
-    }
-
-    /// How many bytes a client may send in a second on this route, `None` for as many as it likes,
-    /// whatever the server's [`byte_rate`](crate::Config::byte_rate) says.
-    #[must_use]
-    pub fn byte_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
-        self.speech.byte_rate = Some(rate.into());
-        self
-    }
-
-    /// Who may come in to this route, plain HTTP included, instead of what the server says
-    /// ([`Builder::authenticate`](crate::Builder::authenticate)).
-    #[must_use]
-    pub fn authenticate(mut self, auth: impl Into<Auth>) -> Self {
-        self.speech.auth = Some(auth.into());
-        self
-    }
-
     /// For how long the messages that clients publish are stored; zero for not at all. Default:
     /// [`HubBuilder::history`](crate::HubBuilder::history), an hour.
     #[must_use]
@@ -227,6 +194,7 @@ impl Facility {
         })?;
         let name = FacilityName::new(name);
         let asked = Flags::parse(request.raw_query())?;
+        let dismissal = request.dismissal();
         let identity = match &self.identify {
             Some(identify) => identify(request),
             None => request.identity().cloned().unwrap_or_default(),
@@ -236,6 +204,9 @@ impl Facility {
             if let Some(ws) = request.websocket() {
                 ws.name_user(name);
             }
+        }
+        if let (Some(ws), Some(_)) = (request.websocket(), &self.identify) {
+            ws.name_login(identity.session_key(), dismissal);
         }
         let identity = with_signed_groups(request, identity)?;
         let flags = self.allowed(request, asked)?;
@@ -365,7 +336,7 @@ impl Handler for Facility {
     }
 
     fn auth(&self, _method: &Method) -> Option<&Auth> {
-        self.speech.auth.as_ref()
+        self.speech.auth()
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use crate::hub::channel::Audience;
+use crate::route::statement::Statement;
 
 /// Who a client is: its user, the user's groups, the session, and what else its credentials say.
 ///
@@ -31,7 +32,7 @@ pub struct Identity {
     user: Option<String>,
     groups: Vec<String>,
     session: Option<String>,
-    claims: Option<Box<Value>>,
+    claims: Option<Statement>,
     expires: Option<SystemTime>,
 }
 
@@ -61,7 +62,14 @@ impl Identity {
     /// Everything that the credentials say: the claims of a token, the answer of a backend.
     #[must_use]
     pub fn with_claims(mut self, claims: Value) -> Self {
-        self.claims = Some(Box::new(claims));
+        self.claims = Some(Statement::of_value(claims));
+        self
+    }
+
+    /// The same, as text that has been checked.
+    #[cfg(feature = "auth")]
+    pub(super) fn with_statement(mut self, text: String) -> Self {
+        self.claims = Some(Statement::of_text(text));
         self
     }
 
@@ -93,9 +101,10 @@ impl Identity {
         self.session.as_deref()
     }
 
-    /// Everything that the credentials say, for an application that needs more than the names.
+    /// Everything that the credentials say, for an application that needs more than the names. It
+    /// is read at the first call.
     pub fn claims(&self) -> Option<&Value> {
-        self.claims.as_deref()
+        self.claims.as_ref().map(Statement::value)
     }
 
     /// One of the claims, `email` for instance.

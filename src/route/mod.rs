@@ -18,6 +18,8 @@ pub(crate) mod proxies;
 mod publish;
 pub(crate) mod request;
 pub(crate) mod router;
+mod speech;
+mod statement;
 pub(crate) mod users;
 pub(crate) mod wrap;
 

@@ -43,6 +43,9 @@ pub(crate) trait Source: Send + Sync {
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there is none without TLS"))]
     fn client_certificate(&self) -> Option<&ClientCertificate>;
 
+    /// The number of the last user or session that was told to go.
+    fn dismissal(&self) -> u64;
+
     /// Takes note that what is called now needs much of the stack.
     fn mark_deep(&self);
 
@@ -120,6 +123,11 @@ impl Request {
         &self.surroundings
     }
 
+    /// What was found out of somebody before the dismissal of this number may be no longer so.
+    pub(crate) fn dismissal(&self) -> u64 {
+        self.source.dismissal()
+    }
+
     pub(crate) fn set_params(&mut self, params: Params) {
         self.params = params;
     }
@@ -139,16 +147,19 @@ impl Request {
         self.websocket = Some(websocket);
     }
 
-    /// Takes note of who sends it, and of the words with which a WebSocket of it is closed when that
-    /// is good no more.
-    pub(crate) fn set_identity(&mut self, identity: Identity, farewell: Option<CloseFrame>) {
+    /// Takes note of who sends it, of the words with which a WebSocket of it is closed when that is
+    /// good no more, and of the last dismissal before it was found out.
+    pub(crate) fn set_identity(
+        &mut self,
+        identity: Identity,
+        farewell: Arc<CloseFrame>,
+        dismissal: u64,
+    ) {
         if let Some(ws) = &mut self.websocket {
             ws.hide_bearer();
-            if let Some(name) = identity.name() {
-                ws.name_user(name);
-            }
-            if let (Some(at), Some(farewell)) = (identity.expires(), farewell) {
-                ws.expire(Expiry { at, farewell: Arc::new(farewell) });
+            ws.name_login(identity.session_key(), dismissal);
+            if let Some(at) = identity.expires() {
+                ws.expire(Expiry { at, farewell });
             }
         }
         self.identity = Some(Box::new(identity));

@@ -304,6 +304,10 @@ impl Source for HttpIo {
         self.conn.id()
     }
 
+    fn dismissal(&self) -> u64 {
+        self.conn.shared.dismissals.number()
+    }
+
     fn mark_deep(&self) {
         self.conn.record.mark_deep();
     }

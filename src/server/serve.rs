@@ -324,10 +324,10 @@ impl Session {
         let of_route = route.handler().auth(request.method());
         let of_server = || request.surroundings().auth.as_ref();
         let Some(auth) = of_route.or_else(of_server) else { return Ok(()) };
+        let dismissal = request.dismissal();
         match catch_unwind(AssertUnwindSafe(|| auth.check(request))) {
             Ok(Ok(Some(identity))) => {
-                let farewell = identity.expires().map(|_| auth.farewell());
-                request.set_identity(identity, farewell);
+                request.set_identity(identity, auth.farewell(), dismissal);
                 let Some(name) = request.identity().and_then(Identity::name) else { return Ok(()) };
                 self.conn.name_user(name);
                 request.count_user(name).map_err(|error| self.failure(error))

@@ -11,6 +11,7 @@ mod layers;
 mod panics;
 mod paths;
 mod public_api;
+mod secrets;
 mod size;
 mod source;
 mod text;

@@ -27,6 +27,7 @@ import django  # noqa: E402
 from django.conf import settings  # noqa: E402
 
 GROUP_KEY = "0123456789abcdef0123456789abcdef"
+ADMIN_KEY = "correct-horse-battery-staple"
 TOKEN_KEY = "a secret of this test, long enough for HS256"
 PATIENCE = 20
 
@@ -48,6 +49,7 @@ settings.configure(
     ROOT_URLCONF=__name__,
     USE_TZ=True,
     LANDLINE_GROUP_KEY=GROUP_KEY,
+    LANDLINE_ADMIN_KEY=ADMIN_KEY,
 )
 django.setup()
 
@@ -55,8 +57,10 @@ import jwt  # noqa: E402
 import landline_auth  # noqa: E402
 from django.contrib.auth import authenticate, login, logout  # noqa: E402
 from django.contrib.auth.models import Group, User  # noqa: E402
+from django.contrib.auth.signals import user_logged_out  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
+from django.db import connections  # noqa: E402
 from django.http import HttpResponse  # noqa: E402
 from django.urls import path  # noqa: E402
 from websockets.exceptions import ConnectionClosedError, InvalidStatus  # noqa: E402
@@ -136,6 +140,7 @@ class Landline:
     def __init__(self, *flags):
         variables = {key: value for key, value in os.environ.items() if "LANDLINE_" not in key}
         variables["LANDLINE_AUTH_GROUP_KEY"] = GROUP_KEY
+        variables["LANDLINE_ADMIN_KEY"] = ADMIN_KEY
         self.process = subprocess.Popen(
             [BINARY, "serve", "--port", "0", *flags],
             env=variables,
@@ -146,6 +151,7 @@ class Landline:
         for line in self.process.stdout:
             if found := re.search(r"http://(127\.0\.0\.1:\d+)/", line):
                 self.address = found[1]
+                settings.LANDLINE_URL = f"http://{self.address}"
                 break
         else:
             raise Wrong("the server ended at once")
@@ -154,6 +160,7 @@ class Landline:
         return self
 
     def __exit__(self, *_):
+        del settings.LANDLINE_URL
         self.process.terminate()
         self.process.wait(PATIENCE)
         self.process.stdout.close()
@@ -218,6 +225,125 @@ def who_logs_out_is_out_after_a_moment():
             if time.monotonic() > deadline:
                 raise Wrong("who has logged out still comes in")
             time.sleep(0.2)
+
+
+def check_closed(ws, code, reason, what):
+    try:
+        while True:
+            ws.recv(PATIENCE)
+    except ConnectionClosedError as closed:
+        check_same((closed.rcvd.code, closed.rcvd.reason), (code, reason), what)
+
+
+def who_logs_out_loses_the_sockets_of_that_session_alone():
+    # Answers are kept for as long as they are by default, and help nobody back in.
+    with Landline("--auth-backend-url", f"http://{DJANGO.address}/landline/auth/") as landline:
+        here, there = (DJANGO.session("anna", "correct horse") for _ in range(2))
+        ben = DJANGO.session("ben", "battery staple")
+        sockets = [landline.connect("/echo", cookie) for cookie in (here, here, there, ben)]
+        check_same(DJANGO.get("/logout/", here).status, 200, "log out")
+        for ws in sockets[:2]:
+            check_closed(ws, 4401, "logged out", "a socket of the session")
+            check_same(landline.refusal("/echo", here), 401, "its page comes back at once")
+        for ws in sockets[2:]:
+            ws.send("still here")
+            check_same(ws.recv(PATIENCE), "still here", "a socket of another session")
+            ws.close()
+
+
+def a_page_that_is_back_before_the_logout_is_done_is_refused():
+    with Landline("--auth-backend-url", f"http://{DJANGO.address}/landline/auth/") as landline:
+        cookie = DJANGO.session("anna", "correct horse")
+        back = []
+
+        def come_back(**_):
+            # Called behind the receiver of landline_auth, and before Django ends the session.
+            back.append(landline.refusal("/echo", cookie))
+
+        user_logged_out.connect(come_back)
+        try:
+            with landline.connect("/echo", cookie) as ws:
+                check_same(DJANGO.get("/logout/", cookie).status, 200, "log out")
+                check_closed(ws, 4401, "logged out", "the socket of the session")
+        finally:
+            user_logged_out.disconnect(come_back)
+        check_same(back, [401], "the page that came back")
+
+
+def who_logs_out_within_a_transaction_is_out_too():
+    connections.settings["default"]["ATOMIC_REQUESTS"] = True
+    back = []
+    try:
+        who_logs_out_loses_the_sockets_of_that_session_alone()
+        with Landline("--auth-backend-url", f"http://{DJANGO.address}/landline/auth/") as landline:
+            cookie = DJANGO.session("anna", "correct horse")
+
+            def come_back(**_):
+                # The session is there for others until the end of the transaction.
+                back.append(landline.connect("/echo", cookie))
+
+            user_logged_out.connect(come_back)
+            try:
+                check_same(DJANGO.get("/logout/", cookie).status, 200, "log out")
+            finally:
+                user_logged_out.disconnect(come_back)
+            check_closed(back[0], 4401, "logged out", "the page that came back")
+    finally:
+        connections.settings["default"]["ATOMIC_REQUESTS"] = False
+
+
+def who_is_barred_loses_all_sockets():
+    with Landline("--auth-backend-url", f"http://{DJANGO.address}/landline/auth/") as landline:
+        for bar in (
+            lambda user: setattr(user, "is_active", False) or user.save(),
+            lambda user: user.delete(),
+        ):
+            carl = User.objects.create_user("carl", password="tr0ub4dor")
+            cookies = [DJANGO.session("carl", "tr0ub4dor") for _ in range(2)]
+            ben = landline.connect("/echo", DJANGO.session("ben", "battery staple"))
+            sockets = [landline.connect("/echo", cookie) for cookie in cookies]
+            carl.save()
+            for ws in sockets:
+                ws.send("still good")
+                check_same(ws.recv(PATIENCE), "still good", "a user who is saved")
+            bar(carl)
+            for ws, cookie in zip(sockets, cookies):
+                check_closed(ws, 4401, "barred", "a socket of who is barred")
+                check_same(landline.refusal("/echo", cookie), 401, "who is barred comes back")
+            ben.send("still here")
+            check_same(ben.recv(PATIENCE), "still here", "another user")
+            ben.close()
+            User.objects.filter(username="carl").delete()
+
+
+def a_landline_that_is_gone_keeps_nobody_from_logging_out():
+    settings.LANDLINE_URL = "http://127.0.0.1:1"
+    cookie = DJANGO.session("anna", "correct horse")
+    check_same(DJANGO.get("/logout/", cookie).status, 200, "log out")
+    check_same(DJANGO.get("/landline/auth/", cookie).status, 401, "the session is over")
+    check_same(landline_auth.close_user("anna"), None, "nobody answers")
+    del settings.LANDLINE_URL
+
+
+def the_command_signs_as_django_does():
+    now = int(time.time())
+    for group, user in [("chat:private-board", ""), ("行情 ä", "anna"), ("x" * 255, "Ü b")]:
+        flags = ["--for", "3600", *(["--user", user] if user else [])]
+        signed = subprocess.run(
+            [BINARY, "sign", "group", group, *flags],
+            env={**os.environ, "LANDLINE_AUTH_GROUP_KEY": GROUP_KEY},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        until = int(signed.split(".")[2])
+        if not now + 3600 <= until <= now + 3600 + PATIENCE:
+            raise Wrong(f"it is good until {until}")
+        ours = landline_auth.signed_group(group, user, seconds=until - int(time.time()))
+        # Unless a second has passed since.
+        if int(ours.split(".")[2]) != until:
+            ours = landline_auth.signed_group(group, user, seconds=until - int(time.time()))
+        check_same(signed, ours, f"the signature of {group!r} for {user!r}")
 
 
 def a_session_that_expires_closes_its_socket():
@@ -286,6 +412,12 @@ def a_token_of_pyjwt_lets_in():
 CHECKS = [
     a_login_of_django_lets_in,
     who_logs_out_is_out_after_a_moment,
+    who_logs_out_loses_the_sockets_of_that_session_alone,
+    a_page_that_is_back_before_the_logout_is_done_is_refused,
+    who_logs_out_within_a_transaction_is_out_too,
+    who_is_barred_loses_all_sockets,
+    a_landline_that_is_gone_keeps_nobody_from_logging_out,
+    the_command_signs_as_django_does,
     a_session_that_expires_closes_its_socket,
     a_django_that_is_gone_lets_nobody_in,
     a_name_that_python_signs_opens_its_room,

@@ -151,6 +151,34 @@ fn wrong_keys_are_refused_and_after_a_few_not_even_looked_at() {
     assert!(!line.contains("correct-horse"), "{line}");
 }
 
+/// Or whoever guesses through the operator's own proxy would keep the operator out.
+#[test]
+fn wrong_keys_count_for_the_client_behind_a_proxy() {
+    let seen = Seen::with(&["--admin-key", KEY, "--proxy-headers"]);
+    let ask = |client: &str, key: &str| {
+        let headers = format!("X-Forwarded-For: {client}\r\n{}", bearer(key));
+        seen.get("/admin/data", &headers).status
+    };
+    let guesses = (0..6).map(|number| ask("192.0.2.1", &format!("wrong-{number}")));
+    assert_eq!(guesses.collect::<Vec<_>>(), [401, 401, 401, 401, 401, 429]);
+    assert_eq!((ask("192.0.2.1", KEY), ask("192.0.2.2", KEY)), (429, 200));
+}
+
+#[test]
+fn one_address_cannot_keep_operators_from_the_page() {
+    let seen = Seen::with(&["--admin-port", "0"]);
+    let taken: Vec<Client> = (0..64)
+        .map(|_| {
+            let mut client = Client::new(seen.admin);
+            client.get("/healthz");
+            client
+        })
+        .collect();
+    let mut operator = Client::from_there(seen.admin);
+    assert_eq!(operator.get("/admin/data").status, 200);
+    drop(taken);
+}
+
 #[test]
 fn a_page_of_elsewhere_cannot_use_the_session() {
     let seen = Seen::with(&["--admin-port", "0", "--admin-key", KEY]);
@@ -304,4 +332,51 @@ fn lines_of_json_have_what_is_to_be_known_of_a_connection() {
     let line = program.logged("\"event\":\"request\"");
     let read: Value = serde_json::from_str(&line).expect("an object in one line");
     assert_eq!((&read["status"], &read["method"]), (&json!(200), &json!("GET")));
+}
+
+#[test]
+fn a_program_with_the_key_closes_the_connections_of_a_user_or_a_session() {
+    let mut command = landline(&["serve", "--port", "0", "--auth-trusted-header", "X-Remote-User"]);
+    command.env("LANDLINE_ADMIN_KEY", KEY);
+    let program = Program::listening(command);
+    let seen = Seen { admin: program.addresses[0], program };
+    let enter = |name: &str| {
+        let mut client = seen.program.connect();
+        let line = format!("\r\nX-Remote-User: {name}\r\n");
+        let head = Client::handshake_head("/echo").replacen("\r\n", &line, 1);
+        assert_eq!(client.ask(head).status, 101);
+        client.expect_echo("in");
+        client
+    };
+    let close = |headers: &str, body: Value| {
+        seen.ask("POST", "/admin/users/close", headers, &body.to_string())
+    };
+    let with_key = format!("{JSON}{}", bearer(KEY));
+    let (mut anna, mut again, mut ben) = (enter("anna"), enter("anna"), enter("ben"));
+    for (headers, body, status) in [
+        (JSON.to_owned(), json!({ "user": "anna" }), 401),
+        (format!("{JSON}{}", bearer("another-key-than-that")), json!({ "user": "anna" }), 401),
+        (bearer(KEY), json!({ "user": "anna" }), 415),
+        (with_key.clone(), json!({}), 400),
+        (with_key.clone(), json!({ "user": "anna", "session": "x" }), 400),
+        (with_key.clone(), json!({ "users": ["anna"] }), 400),
+        (with_key.clone(), json!({ "user": "anna", "code": 1005 }), 400),
+    ] {
+        assert_eq!(close(&headers, body.clone()).status, status, "{body}");
+    }
+    anna.expect_echo("still here");
+    let closed = |body: Value| {
+        let reply = close(&with_key, body);
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        serde_json::from_slice::<Value>(&reply.body).expect("JSON")["closed"].clone()
+    };
+    assert_eq!(closed(json!({ "user": "anna" })), 2);
+    assert_eq!(anna.answer_close(), (4401, "logged out".into()));
+    assert_eq!(again.answer_close(), (4401, "logged out".into()));
+    ben.expect_echo("still here");
+    assert_eq!(closed(json!({ "session": "none of ours" })), 0);
+    assert_eq!(closed(json!({ "user": "ben", "code": 4003, "reason": "barred" })), 1);
+    assert_eq!(ben.answer_close(), (4003, "barred".into()));
+    let log = seen.program.logged("2 connections of \"anna\" are closed with 4401");
+    assert!(!log.contains(KEY), "{log}");
 }

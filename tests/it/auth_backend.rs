@@ -275,3 +275,79 @@ fn an_answer_ends_when_it_says_so() {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     assert!(since.as_secs() as i64 >= soon, "too early");
 }
+
+#[test]
+fn what_is_kept_is_forgotten_when_somebody_is_told_to_go() {
+    let backend = Backend::start(|_| Some(anna()));
+    let server = serve(asking(&backend).keep(LONG, LONG));
+    let ask = || ask(&server, "/", "Cookie: sessionid=anna\r\n").status;
+    assert_eq!((ask(), ask(), backend.calls()), (200, 200, 1));
+    server.handle.close_user("ben", 4401, "logged out").unwrap();
+    assert_eq!((ask(), ask(), backend.calls()), (200, 200, 2));
+    server.handle.close_session("s", 4401, "logged out").unwrap();
+    assert_eq!((ask(), ask(), backend.calls()), (200, 200, 3));
+}
+
+#[test]
+fn no_two_clients_share_an_answer() {
+    // Says of what it was asked about.
+    let backend = Backend::start(|head| {
+        let shown = head.lines().filter(|line| {
+            let line = line.to_ascii_lowercase();
+            line.starts_with("cookie:") || line.starts_with("authorization:")
+        });
+        let name = shown.collect::<Vec<_>>().join("|").to_ascii_lowercase();
+        Some(answer("200 OK", &serde_json::json!({ "user": name }).to_string()))
+    });
+    let server = serve(asking(&backend).keep(LONG, LONG));
+    let lines = [
+        "Cookie: a=b\r\n",
+        "Cookie: a=b; c=d\r\n",
+        "Cookie: a=b\r\nCookie: c=d\r\n",
+        "Cookie: c=d\r\nCookie: a=b\r\n",
+        "Cookie: A=b\r\n",
+        "Cookie: a=b\r\nAuthorization: c=d\r\n",
+        "Authorization: a=b\r\n",
+        "Cookie: a=bAuthorization\r\nCookie: c=d\r\n",
+    ];
+    for calls in [lines.len(), lines.len()] {
+        let names = lines.map(|line| ask(&server, "/", line).text().to_owned());
+        for (name, line) in names.iter().zip(lines) {
+            let sent = line.trim_end().replace("\r\n", "|").to_ascii_lowercase();
+            assert_eq!(*name, format!("{sent} null"), "somebody else's answer");
+        }
+        assert_eq!(backend.calls(), calls);
+    }
+}
+
+#[test]
+fn an_answer_without_end_is_bounded_and_a_dripping_one_has_its_deadline() {
+    let endless = |head: &'static str, piece: &'static [u8], pause: Duration| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(head.as_bytes());
+                while stream.write_all(piece).is_ok() {
+                    std::thread::sleep(pause);
+                }
+            }
+        });
+        BackendAuth::new(format!("http://{address}/")).unwrap()
+    };
+    const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let (whole, dripped) = (Duration::ZERO, Duration::from_millis(10));
+    for backend in [
+        endless(CHUNKED, b"8\r\n        \r\n", whole).timeout(PATIENCE),
+        endless("HTTP/1.1 200 OK\r\n", b"X-Long: value\r\n", whole).timeout(PATIENCE),
+        endless("HTTP/1.1 200 OK\r\n\r\n", b"        ", whole).timeout(PATIENCE),
+        endless(CHUNKED, b"1\r\n \r\n", dripped).timeout(Duration::from_millis(200)),
+        endless("HTTP/1.1 200 OK\r\n", b"A", dripped).timeout(Duration::from_millis(200)),
+    ] {
+        let server = serve(backend);
+        assert_eq!(ask(&server, "/", "Cookie: a=b\r\n").status, 503);
+        server.serves_the_next();
+    }
+}

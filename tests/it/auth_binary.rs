@@ -77,6 +77,7 @@ fn a_password_of_the_file_opens_every_route_but_the_health() {
         assert_eq!(ask(&program, path, &right).status, 200, "{path}");
     }
     assert_eq!(ask(&program, "/", &wrong).status, 401);
+    program.logged("\"anna\" \"GET /index/\" 200");
     for path in ["/healthz", "/readyz", "/static/landline.css"] {
         assert_eq!(ask(&program, path, "").status, 200, "{path}");
     }
@@ -143,6 +144,75 @@ fn a_private_room_needs_its_signed_name() {
     let keyless = Program::serve(&[]);
     let room = format!("/ws/chat/private-board/?group={}", sign("chat:private-board"));
     assert_eq!(shake(&keyless, &room, "X: y").1, 403);
+}
+
+#[test]
+fn a_signed_name_of_the_command_opens_its_room() {
+    let settings = File::new("sign.toml", &format!("auth_group_key = \"{SECRET}\"\n"));
+    let sign =
+        |args: &[&str]| run(&[&["sign", "group"], args, &["--config", settings.path()]].concat());
+    let signed = |args: &[&str]| {
+        let ended = sign(args);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended.stdout.trim_end().to_owned()
+    };
+    let program = Program::serve(&["--config", settings.path()]);
+    let enter =
+        |token: &str| shake(&program, &format!("/ws/chat/private-board/?group={token}"), "X: y").1;
+    assert_eq!(enter(&signed(&["chat:private-board"])), 101);
+    assert_eq!(enter(&signed(&["chat:private-board", "--for", "3600"])), 101);
+    assert_eq!(enter(&signed(&["chat:private-other"])), 403);
+    assert_eq!(enter(&signed(&["chat:private-board", "--for", "0"])), 403, "it has expired");
+    assert_eq!(enter(&signed(&["chat:private-board", "--user", "anna"])), 403, "of somebody else");
+    let group = signed(&["staff: Zürich"]);
+    assert_eq!(shake(&program, &format!("/ws/n/?subscribe-group&group={group}"), "X: y").1, 101);
+    for (args, words) in [
+        (&["group", "a"][..], "LANDLINE_AUTH_GROUP_KEY"),
+        (&["group", "a", "--auth-group-key", "hunter2"], "32 bytes"),
+        (&["group", ""], "1 to 255 bytes"),
+        (&["group", "a\nb"], "control characters"),
+        (&["group", "a", "--for", "soon"], "soon"),
+        (&["group"], "NAME"),
+        (&[], "group"),
+    ] {
+        let ended = run(&[&["sign"], args].concat());
+        assert_ne!(ended.code, Some(0), "{args:?}");
+        assert!(ended.stderr.contains(words) && ended.stdout.is_empty(), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn who_is_believed_about_addresses_is_not_believed_about_users() {
+    let header = "X-Remote-User: anna";
+    let asked = |flags: &[&str], lines: &str| {
+        let program =
+            Program::serve(&[&["--auth-trusted-header", "X-Remote-User"], flags].concat());
+        ask(&program, "/", lines).status
+    };
+    assert_eq!(asked(&[], header), 200, "the proxy is on this machine");
+    assert_eq!(asked(&[], ""), 403);
+    let elsewhere = ["--auth-trusted-proxy", "10.0.0.1"];
+    assert_eq!(asked(&elsewhere, header), 403);
+    let addresses = ["--proxy-headers", "--forwarded-allow-ips", "127.0.0.1"];
+    let both = [&elsewhere[..], &addresses[..]].concat();
+    assert_eq!(asked(&both, header), 403, "a proxy that tells addresses, and no more");
+    // Nor does it help to be somebody else, by the word of that proxy.
+    assert_eq!(asked(&both, &format!("X-Forwarded-For: 10.0.0.1\r\n{header}")), 403);
+    let ended = run(&[
+        "--port",
+        "0",
+        "--host",
+        "0.0.0.0",
+        "--publish-key",
+        "0123456789abcdef",
+        "--auth-trusted-header",
+        "X-Remote-User",
+        "--auth-trusted-proxy",
+        "*",
+    ]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("anybody may say to be any user"), "{}", ended.stderr);
 }
 
 #[test]

@@ -60,19 +60,7 @@ fn one_address_cannot_take_every_place() {
     let mut second = server.connect();
     assert_eq!((first.get("/").text(), second.get("/").text()), ("here", "here"));
     expect_503(&mut server.connect());
-    // Another address of this machine.
-    let there: std::net::SocketAddr = "127.0.0.2:0".parse().unwrap();
-    let socket = rustix::net::socket(
-        rustix::net::AddressFamily::INET,
-        rustix::net::SocketType::STREAM,
-        None,
-    );
-    let socket = socket.unwrap();
-    rustix::net::bind(&socket, &there).unwrap();
-    rustix::net::connect(&socket, &server.address).unwrap();
-    let stream = std::net::TcpStream::from(socket);
-    stream.set_read_timeout(Some(crate::harness::PATIENCE)).unwrap();
-    let mut other = Client { stream, buffer: Vec::new() };
+    let mut other = Client::from_there(server.address);
     assert_eq!(other.get("/").text(), "here");
     drop(first);
     eventually("the place is free", || server.handle.connections() == 2);
@@ -188,5 +176,19 @@ fn a_thread_that_cannot_be_started_is_answered_503() {
         client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
         expect_503(&mut client);
         eventually("its place is free", || server.handle.connections() == 0);
+    }
+}
+
+impl Client {
+    /// A client with another address of this machine than all others.
+    pub(crate) fn from_there(server: std::net::SocketAddr) -> Self {
+        let there: std::net::SocketAddr = "127.0.0.2:0".parse().unwrap();
+        let (family, kind) = (rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM);
+        let socket = rustix::net::socket(family, kind, None).unwrap();
+        rustix::net::bind(&socket, &there).unwrap();
+        rustix::net::connect(&socket, &server).unwrap();
+        let stream = std::net::TcpStream::from(socket);
+        stream.set_read_timeout(Some(crate::harness::PATIENCE)).unwrap();
+        Self { stream, buffer: Vec::new() }
     }
 }

@@ -16,10 +16,13 @@ mod api;
 mod auth;
 #[cfg(feature = "auth")]
 mod auth_backend;
+#[cfg(all(feature = "auth", feature = "cli", feature = "tls"))]
+mod auth_backend_tls;
 #[cfg(feature = "auth")]
 mod auth_basic;
 #[cfg(feature = "cli")]
 mod auth_binary;
+mod auth_dismiss;
 mod auth_expiry;
 #[cfg(feature = "auth")]
 mod auth_groups;

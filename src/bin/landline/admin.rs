@@ -9,6 +9,7 @@
 //! /admin/groups                  groups; ?filter=
 //! /admin/connections/<id>/close  POST {code, reason}
 //! /admin/groups/say              POST {group, text}
+//! /admin/users/close             POST {user} or {session}, with {code, reason}
 //! ```
 //! They stand on a listener of their own, or beside the demo behind the key. What changes something
 //! needs the key always.
@@ -74,7 +75,7 @@ fn routes(builder: Builder, admin: &Arc<Admin>) -> Builder {
         move |request: &Request| view(&admin, request).unwrap_or_else(Refused::into_response)
     };
     // Who may is for the page's own key to say, whatever the server asks elsewhere.
-    let routes: [(&str, Methods); 11] = [
+    let routes: [(&str, Methods); 12] = [
         ("/admin/", get(page)),
         (
             "/admin/session",
@@ -88,6 +89,7 @@ fn routes(builder: Builder, admin: &Arc<Admin>) -> Builder {
         ("/admin/closed/<int:id>", get(call(views::closed_one))),
         ("/admin/groups", get(call(views::groups))),
         ("/admin/groups/say", post(call(actions::say))),
+        ("/admin/users/close", post(call(actions::dismiss))),
         ("/metrics", get(call(views::metrics))),
     ];
     routes.into_iter().fold(builder, |builder, (path, methods)| {

@@ -12,6 +12,7 @@ use crate::init::{DEFAULT_FILE, Words};
 use crate::service::args::ServiceArgs;
 use crate::settings::Flags;
 use crate::show::Form;
+use crate::sign::SignArgs;
 use crate::tls::init::TlsArgs;
 
 /// A synchronous WebSocket and HTTP server. Without a command it serves its demo.
@@ -64,6 +65,9 @@ enum Command {
         #[arg(value_name = "USER")]
         user: String,
     },
+    /// Sign what the server then knows as its own: names of private groups
+    #[command(max_term_width = 100)]
+    Sign(SignArgs),
     /// Certificates for an intranet, where no public authority helps
     #[command(max_term_width = 100)]
     Tls(TlsArgs),
@@ -86,6 +90,7 @@ pub(crate) enum Asked {
     Tls(TlsArgs),
     Service(ServiceArgs),
     Passwd(String),
+    Sign(SignArgs),
     Bench(Box<BenchArgs>),
 }
 
@@ -107,6 +112,7 @@ pub(crate) fn read() -> Result<Asked, Exit> {
         Some(Command::Tls(asked)) => Asked::Tls(asked),
         Some(Command::Service(asked)) => Asked::Service(asked),
         Some(Command::Passwd { user }) => Asked::Passwd(user),
+        Some(Command::Sign(asked)) => Asked::Sign(asked),
         Some(Command::Bench(bench)) => Asked::Bench(bench),
         None => Asked::Serve(line.serve),
     });
@@ -132,6 +138,7 @@ Examples:
   LANDLINE_PORT=9000 landline serve         settings from the environment
   landline doctor                           how many connections this host holds, and more
   landline passwd anna >> users.txt         a user for --auth-basic-file users.txt
+  landline sign group board --for 3600      a signed name of a private group, with the key in force
   landline service install --dry-run        what would make it a service of this host
   landline bench echo ws://127.0.0.1:8000/echo    how much a running server does, see
                                             landline bench --help

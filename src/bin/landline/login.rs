@@ -54,12 +54,8 @@ impl Login {
             auth = Some(and(auth, backend));
         }
         let auth = auth.map(|auth| limited(auth, said)).transpose();
-        let key = said.auth_group_key.as_ref();
-        let group_signer = key.map(|key| GroupSigner::with_key(key.text())).transpose();
-        Ok(Self {
-            auth: auth.map_err(blame("auth_close_code"))?,
-            group_signer: group_signer.map_err(blame("auth_group_key"))?,
-        })
+        let auth = auth.map_err(blame("auth_close_code"))?;
+        Ok(Self { auth, group_signer: group_signer(stated)? })
     }
 
     /// Puts it before the routes of a server.
@@ -72,6 +68,17 @@ impl Login {
             None => builder,
         }
     }
+}
+
+/// What signs names of groups, if there is a key for it.
+///
+/// # Errors
+/// The key is too short, with the place where it was said.
+pub(crate) fn group_signer(stated: &Stated) -> Result<Option<GroupSigner>, Failure> {
+    let key = stated.said.login.auth_group_key.as_ref();
+    key.map(|key| GroupSigner::with_key(key.text()))
+        .transpose()
+        .map_err(|error| Failure::from(error).set_by(stated, "auth_group_key"))
 }
 
 fn and(auth: Option<Auth>, more: impl Authenticator) -> Auth {
@@ -133,6 +140,9 @@ fn backend(stated: &Stated) -> Result<Option<BackendAuth>, Failure> {
     if let Some(names) = &said.auth_backend_header {
         backend = backend.headers(names).map_err(blame("auth_backend_header"))?;
     }
+    if let Some(path) = &said.auth_backend_ca_certs {
+        backend = backend.authorities_file(path).map_err(blame("auth_backend_ca_certs"))?;
+    }
     if let Some(time) = said.auth_backend_timeout.filter(|time| *time > Duration::ZERO) {
         backend = backend.timeout(time);
     }
@@ -145,7 +155,7 @@ fn check_company(said: &Said) -> Result<(), Failure> {
     let has_header = said.auth_trusted_header.is_some();
     let has_backend = said.auth_backend_url.is_some();
     let has_any = has_jwt || has_header || has_backend || said.auth_basic_file.is_some();
-    let jwt = "--auth-jwt-key or --auth-jwt-jwks";
+    let (jwt, backend) = ("--auth-jwt-key or --auth-jwt-jwks", "--auth-backend-url");
     let lonely = [
         (said.auth_route.is_some() && !has_any, "--auth-route", METHODS),
         (said.auth_optional == Some(true) && !has_any, "--auth-optional", METHODS),
@@ -157,11 +167,8 @@ fn check_company(said: &Said) -> Result<(), Failure> {
             "--auth-trusted-proxy",
             "--auth-trusted-header",
         ),
-        (
-            said.auth_backend_header.is_some() && !has_backend,
-            "--auth-backend-header",
-            "--auth-backend-url",
-        ),
+        (said.auth_backend_header.is_some() && !has_backend, "--auth-backend-header", backend),
+        (said.auth_backend_ca_certs.is_some() && !has_backend, "--auth-backend-ca-certs", backend),
     ];
     match lonely.into_iter().find(|(is_lonely, ..)| *is_lonely) {
         Some((_, flag, needed)) => {

@@ -27,6 +27,7 @@ mod serve;
 mod service;
 mod settings;
 mod show;
+mod sign;
 mod signals;
 mod tls;
 mod trust;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Ok(Asked::Service(asked)) => return service::run(asked),
         Ok(Asked::Tls(asked)) => tls::init::run(&asked),
         Ok(Asked::Passwd(user)) => passwd::passwd(&user),
+        Ok(Asked::Sign(asked)) => sign::sign(&asked),
         Ok(Asked::Bench(asked)) => return bench::run(*asked),
         Err(exit) => return exit.into(),
     };

@@ -8,9 +8,9 @@ use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
-use rustls::{PeerMisbehaved, ServerConfig};
 
 /// Most plaintext of one record (RFC 8446 5.1).
 const RECORD_BYTES: usize = 16 * 1024;
@@ -20,10 +20,6 @@ const HEADER_BYTES: usize = 5;
 
 /// What a record takes beyond its plaintext: header, nonce or content type, and tag.
 const OVERHEAD_BYTES: usize = 32;
-
-/// Most ciphertext in a row that brings no plaintext: several of the largest messages there are
-/// besides it. Who goes on sends records without content, which cost work and count nowhere.
-const BARREN_BYTES: usize = 128 * 1024;
 
 /// What of its own is to be sent when nothing else holds it up.
 enum Work<'a> {
@@ -49,8 +45,6 @@ pub(crate) struct Engine {
     has_ended: bool,
     has_said_goodbye: bool,
     fault: Option<Box<rustls::Error>>,
-    /// Ciphertext that has come since the last plaintext.
-    barren: usize,
 }
 
 impl Engine {
@@ -65,7 +59,6 @@ impl Engine {
             has_ended: false,
             has_said_goodbye: false,
             fault: None,
-            barren: 0,
         })
     }
 
@@ -142,12 +135,7 @@ impl Engine {
 
     /// Decrypts what was received; plaintext goes to `room` as far as it fits, and is kept beyond.
     pub(crate) fn digest(&mut self, received: Vec<u8>, room: Option<&mut Vec<u8>>) {
-        self.barren = self.barren.saturating_add(received.len());
         self.decrypt(received, room);
-        if self.barren > BARREN_BYTES {
-            let fault = PeerMisbehaved::TooManyEmptyFragments.into();
-            self.fault.get_or_insert_with(|| Box::new(fault));
-        }
         if self.has_ended || self.fault.is_some() {
             // It will never be looked at.
             self.partial = Vec::new();
@@ -250,7 +238,6 @@ impl Engine {
                 let mut room = room;
                 while let Some(Ok(record)) = traffic.next_record() {
                     discard += record.discard;
-                    self.barren = 0;
                     keep(&mut self.plain, room.as_deref_mut(), record.payload);
                 }
             }

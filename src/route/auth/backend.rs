@@ -1,7 +1,9 @@
 //! `BackendAuth`, a question to the application's own server: who is this?
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,11 +12,10 @@ use ureq::Agent;
 use ureq::http::{Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
-use super::aside::aside;
+use super::aside::Aside;
 use super::cache::{Answers, Found, Hasher};
 use super::claims::{is_name, moment};
-use super::secret_file::wrong;
-use super::turns::Turns;
+use super::secret_file::{in_file, read_text, wrong};
 use super::verdict::{Authenticator, Denial, Verdict};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::token::is_token;
@@ -87,10 +88,13 @@ pub struct BackendAuth {
     known: Arc<Known>,
 }
 
+/// The fields that are sent.
+type Question<'a> = Vec<(&'a str, Cow<'a, [u8]>)>;
+
 struct Known {
     hasher: Hasher,
     answers: Answers<Verdict>,
-    turns: Turns,
+    aside: Aside,
     /// When the last failure was logged, and how many since.
     complaint: Mutex<Option<Instant>>,
 }
@@ -118,7 +122,7 @@ impl BackendAuth {
         let known = Known {
             hasher: Hasher::new()?,
             answers: Answers::new(MOST_ANSWERS),
-            turns: Turns::new(MOST_CALLS),
+            aside: Aside::new(MOST_CALLS),
             complaint: Mutex::new(None),
         };
         Ok(Self {
@@ -137,10 +141,20 @@ impl BackendAuth {
     /// `Authorization`.
     ///
     /// # Errors
-    /// `Config`: one is no name of a header, or belongs to the connection.
+    /// `Config`: one is no name of a header, belongs to the connection, or is one of those that this
+    /// server writes itself: a client's own would be believed as its word.
     pub fn headers<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Result<Self> {
-        const OURS: [&str; 6] =
-            ["host", "connection", "content-length", "transfer-encoding", "upgrade", "expect"];
+        const OURS: [&str; 9] = [
+            "host",
+            "connection",
+            "content-length",
+            "transfer-encoding",
+            "upgrade",
+            "expect",
+            "x-forwarded-for",
+            "x-original-uri",
+            "x-original-method",
+        ];
         self.headers = names.into_iter().map(Into::into).collect();
         let is_wrong = |name: &&String| {
             let is_ours = OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours));
@@ -198,30 +212,48 @@ impl BackendAuth {
         Ok(self)
     }
 
+    /// As [`authorities`](Self::authorities), from a file.
+    ///
+    /// # Errors
+    /// `Config`: it cannot be read, or there is no certificate in it, with the name of the file.
+    pub fn authorities_file(self, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let pem = read_text(path)?;
+        in_file(path, self.authorities(pem))
+    }
+
     /// What is sent: the copied headers and those that say what it is about. `None` without
     /// credentials.
-    fn question<'a>(&'a self, request: &'a Request) -> Option<Vec<(&'a str, Vec<u8>)>> {
-        let mut lines: Vec<(&str, Vec<u8>)> = Vec::new();
+    #[inline(never)]
+    fn question<'a>(&'a self, request: &'a Request) -> Option<Question<'a>> {
+        let mut lines: Question<'a> = Vec::new();
         for name in &self.headers {
             let values = request.headers().raw(name);
-            lines.extend(values.map(|value| (name.as_str(), value.to_vec())));
+            lines.extend(values.map(|value| (name.as_str(), Cow::Borrowed(value))));
         }
         if lines.is_empty() {
             return None;
         }
-        lines.push(("X-Original-URI", request.head().target().as_bytes().to_vec()));
-        lines.push(("X-Original-Method", request.method().to_string().into_bytes()));
-        lines.push(("X-Forwarded-For", request.client().to_string().into_bytes()));
+        let (method, client) = (request.method().to_string(), request.client().to_string());
+        lines.push(("X-Original-URI", Cow::Borrowed(request.head().target().as_bytes())));
+        lines.push(("X-Original-Method", Cow::Owned(method.into_bytes())));
+        lines.push(("X-Forwarded-For", Cow::Owned(client.into_bytes())));
         Some(lines)
     }
 
     /// Asks, and understands the answer.
-    fn ask(&self, lines: &[(&str, Vec<u8>)], client: IpAddr, deadline: Instant) -> Found<Verdict> {
-        let outcome = match self.known.turns.take(client, deadline) {
-            None => Err(Error::new(ErrorKind::Timeout, "too many wait for it")),
-            Some(_turn) => aside(|| self.call(lines, deadline)).flatten(),
-        };
-        match outcome {
+    // Inlined, its frame would be part of every look at what is known.
+    #[inline(never)]
+    fn ask(
+        &self,
+        lines: &[(&str, Cow<'_, [u8]>)],
+        client: IpAddr,
+        deadline: Instant,
+    ) -> Found<Verdict> {
+        let lines = lines.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec()));
+        let (asker, lines): (_, Vec<_>) = (self.clone(), lines.collect());
+        let outcome = self.known.aside.run(client, deadline, move || asker.call(lines, deadline));
+        match outcome.flatten() {
             Ok(Verdict::Known(identity)) => {
                 let rest = identity.expires().map(|at| at.duration_since(SystemTime::now()));
                 let rest = rest.map_or(self.keep, |rest| rest.unwrap_or_default());
@@ -236,21 +268,20 @@ impl BackendAuth {
         }
     }
 
-    fn call(&self, lines: &[(&str, Vec<u8>)], deadline: Instant) -> Result<Verdict> {
+    fn call(&self, lines: Vec<(String, Vec<u8>)>, deadline: Instant) -> Result<Verdict> {
         let left = deadline.saturating_duration_since(Instant::now());
         let failed =
             |error: ureq::Error| Error::new(ErrorKind::Io, "it cannot be asked").with_source(error);
         let response = if self.is_post {
             let post = self.agent.post(self.address.clone()).config().timeout_global(Some(left));
             let post = lines
-                .iter()
-                .fold(post.build(), |post, (name, value)| post.header(*name, value.as_slice()));
+                .into_iter()
+                .fold(post.build(), |post, (name, value)| post.header(name, value));
             post.send_empty()
         } else {
             let get = self.agent.get(self.address.clone()).config().timeout_global(Some(left));
-            let get = lines
-                .iter()
-                .fold(get.build(), |get, (name, value)| get.header(*name, value.as_slice()));
+            let get =
+                lines.into_iter().fold(get.build(), |get, (name, value)| get.header(name, value));
             get.call()
         };
         understood(response.map_err(failed)?)
@@ -294,7 +325,10 @@ fn understood(mut response: Response<ureq::Body>) -> Result<Verdict> {
                 Error::new(ErrorKind::Io, "its answer cannot be read").with_source(error)
             })?;
             let answer: Value = serde_json::from_slice(&body)?;
-            identity(answer).map(Verdict::Known).map_err(|why| failed(format!("its answer {why}")))
+            let identity = identity(&answer).map_err(|why| failed(format!("its answer {why}")))?;
+            let text = String::from_utf8(body);
+            let text = text.map_err(|_| failed("its answer is not UTF-8".into()))?;
+            Ok(Verdict::Known(identity.with_statement(text)))
         }
         401 => {
             let asked = response.headers().get("www-authenticate");
@@ -308,7 +342,7 @@ fn understood(mut response: Response<ureq::Body>) -> Result<Verdict> {
 }
 
 /// Reads who it is.
-fn identity(answer: Value) -> Result<Identity, &'static str> {
+fn identity(answer: &Value) -> Result<Identity, &'static str> {
     if !answer.is_object() {
         return Err("is no JSON object");
     }
@@ -336,7 +370,7 @@ fn identity(answer: Value) -> Result<Identity, &'static str> {
         Value::Null => {}
         at => identity = identity.with_expiry(moment(at).ok_or("\"expires\" at no moment")?),
     }
-    Ok(identity.with_claims(answer))
+    Ok(identity)
 }
 
 fn unclear() -> Verdict {
@@ -347,8 +381,10 @@ fn unclear() -> Verdict {
 impl Authenticator for BackendAuth {
     fn authenticate(&self, request: &Request) -> Result<Verdict> {
         let Some(lines) = self.question(request) else { return Ok(Verdict::NotMine) };
-        let parts = lines.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_slice()]);
-        let key = self.known.hasher.key(parts);
+        let parts = lines.iter().flat_map(|(name, value)| [name.as_bytes(), &**value]);
+        // What was found out before somebody was told to go may be no longer so.
+        let dismissal = request.dismissal().to_le_bytes();
+        let key = self.known.hasher.key(parts.chain([&dismissal[..]]));
         let deadline = Instant::now() + self.timeout;
         let verdict =
             self.known.answers.get(&key, deadline, || self.ask(&lines, request.client(), deadline));
@@ -384,7 +420,7 @@ mod tests {
         let backend = BackendAuth::new("http://a.example/x?key=secret").unwrap();
         assert_eq!(format!("{backend:?}"), "BackendAuth(a.example/x)");
         assert!(backend.clone().headers(["X-Token"]).is_ok());
-        for wrong in [&["Host"][..], &["a b"], &[]] {
+        for wrong in [&["Host"][..], &["a b"], &[], &["Cookie", "x-forwarded-FOR"]] {
             assert!(backend.clone().headers(wrong.iter().copied()).is_err(), "{wrong:?}");
         }
         assert!(backend.authorities("no certificate").is_err());
@@ -395,12 +431,12 @@ mod tests {
         let anna = json!({
             "user": "anna", "groups": ["a", "b"], "session": "k", "expires": 2000.5, "mail": "x"
         });
-        let anna = identity(anna).unwrap();
+        let anna = identity(&anna).unwrap().with_statement(anna.to_string());
         assert_eq!((anna.name(), anna.group_names().len()), (Some("anna"), 2));
         assert_eq!((anna.session_key(), anna.claim("mail")), (Some("k"), Some(&json!("x"))));
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(2_000_500);
         assert_eq!(anna.expires(), Some(at));
-        assert_eq!(identity(json!({ "user": 7 })).unwrap().name(), Some("7"));
+        assert_eq!(identity(&json!({ "user": 7 })).unwrap().name(), Some("7"));
         for wrong in [
             json!([]),
             json!({}),
@@ -414,7 +450,7 @@ mod tests {
             json!({ "user": "a", "expires": "tomorrow" }),
             json!({ "user": "a", "expires": -1 }),
         ] {
-            assert!(identity(wrong.clone()).is_err(), "{wrong}");
+            assert!(identity(&wrong).is_err(), "{wrong}");
         }
     }
 }

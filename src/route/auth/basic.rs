@@ -4,18 +4,16 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::aside::aside;
+use super::aside::Aside;
 use super::cache::{Answers, Found, Hasher};
 use super::password::{Users, line};
 use super::realm::{REALM, checked_realm};
 use super::secret_file::{in_file, read_text};
-use super::turns::Turns;
 use super::verdict::{Authenticator, Denial, Verdict};
 use crate::error::Result;
 use crate::route::identity::Identity;
@@ -78,7 +76,8 @@ pub struct BasicAuth {
 struct Book {
     file: Option<PathBuf>,
     current: Mutex<Arc<Page>>,
-    turns: Turns,
+    /// Where passwords are hashed.
+    aside: Aside,
 }
 
 /// Users with the answers about them; others have other answers.
@@ -122,8 +121,8 @@ impl BasicAuth {
     }
 
     fn new(file: Option<PathBuf>, users: Users) -> Result<Self> {
-        let turns = Turns::new(available_parallelism().map_or(1, usize::from));
-        let book = Book { file, current: Mutex::new(Page::new(users)?), turns };
+        let current = Mutex::new(Page::new(users)?);
+        let book = Book { file, current, aside: Aside::of_processors() };
         Ok(Self { book: Arc::new(book), realm: REALM.into() })
     }
 
@@ -164,30 +163,38 @@ impl BasicAuth {
         Ok(self)
     }
 
+    #[inline(never)]
     fn check(&self, name: &str, password: &str, client: IpAddr) -> Outcome {
         let page = Arc::clone(&self.book.current.lock());
         let deadline = Instant::now() + PATIENCE;
         let key = page.hasher.key([name.as_bytes(), password.as_bytes()]);
-        let found = page.answers.get(&key, deadline, || {
-            let outcome = match self.book.turns.take(client, deadline) {
-                None => Outcome::Unclear,
-                Some(_turn) => match aside(|| page.users.check(name, password)) {
-                    Ok(Some(identity)) => Outcome::Known(identity),
-                    Ok(None) => Outcome::Wrong,
-                    Err(error) => {
-                        log::error!("{}", error.chain());
-                        Outcome::Unclear
-                    }
-                },
-            };
-            let (keep, is_good) = match &outcome {
-                Outcome::Known(_) => (KEEP, true),
-                Outcome::Wrong => (KEEP_WRONG, false),
-                Outcome::Unclear => (Duration::ZERO, false),
-            };
-            Found { value: outcome, keep, is_good }
-        });
+        let find = || self.find(&page, name, password, (client, deadline));
+        let found = page.answers.get(&key, deadline, find);
         found.unwrap_or(Outcome::Unclear)
+    }
+
+    // Inlined, its frame would be part of every look at what is known.
+    #[inline(never)]
+    fn find(
+        &self,
+        page: &Arc<Page>,
+        name: &str,
+        password: &str,
+        (client, deadline): (IpAddr, Instant),
+    ) -> Found<Outcome> {
+        let (page, name, password) = (Arc::clone(page), name.to_owned(), password.to_owned());
+        let check = move || page.users.check(&name, &password);
+        let checked = self.book.aside.run(client, deadline, check);
+        match checked {
+            Ok(Some(identity)) => {
+                Found { value: Outcome::Known(identity), keep: KEEP, is_good: true }
+            }
+            Ok(None) => Found { value: Outcome::Wrong, keep: KEEP_WRONG, is_good: false },
+            Err(error) => {
+                log::error!("a password cannot be checked: {}", error.chain());
+                Found { value: Outcome::Unclear, keep: Duration::ZERO, is_good: false }
+            }
+        }
     }
 }
 
@@ -227,6 +234,7 @@ pub(crate) fn read_basic(value: &str) -> Option<(String, String)> {
     credentials(value).and_then(decoded)
 }
 
+#[inline(never)]
 fn decoded(credentials: &str) -> Option<(String, String)> {
     if credentials.len() > CREDENTIALS_BYTES {
         return None;

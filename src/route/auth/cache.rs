@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ring::hmac;
-use ring::rand::SystemRandom;
+use ring::digest;
+use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::{Condvar, Mutex};
@@ -21,26 +21,33 @@ use crate::sync::{Condvar, Mutex};
 pub(super) type Key = [u8; 32];
 
 /// Makes keys that nobody else can make: of each process and each cache anew.
-pub(super) struct Hasher(hmac::Key);
+///
+/// Not an HMAC, which would take twice as much of a stack that connections keep: nobody sees a key,
+/// so there is none to make a longer one of.
+pub(super) struct Hasher([u8; 32]);
 
 impl Hasher {
     /// # Errors
     /// `Io`: the system has no random numbers.
     pub(super) fn new() -> Result<Self> {
-        hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
-            .map(Self)
-            .map_err(|_| Error::new(ErrorKind::Io, "the system gives no random numbers"))
+        let mut secret = [0; 32];
+        SystemRandom::new()
+            .fill(&mut secret)
+            .map_err(|_| Error::new(ErrorKind::Io, "the system gives no random numbers"))?;
+        Ok(Self(secret))
     }
 
     /// The key of some parts, whose limits count too.
+    #[inline(never)]
     pub(super) fn key<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Key {
-        let mut context = hmac::Context::with_key(&self.0);
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(&self.0);
         for part in parts {
             context.update(&(part.len() as u64).to_le_bytes());
             context.update(part);
         }
         let mut key = Key::default();
-        key.copy_from_slice(context.sign().as_ref());
+        key.copy_from_slice(context.finish().as_ref());
         key
     }
 }
@@ -81,10 +88,21 @@ impl<V: Clone> Answers<V> {
         deadline: Instant,
         find: impl FnOnce() -> Found<V>,
     ) -> Option<V> {
+        self.known(key).or_else(|| self.search(key, deadline, find))
+    }
+
+    /// The answer that is kept.
+    #[inline(never)]
+    fn known(&self, key: &Key) -> Option<V> {
+        self.state.lock().known(key)
+    }
+
+    // Inlined, its frame would be part of every look at what is known.
+    #[inline(never)]
+    fn search(&self, key: &Key, deadline: Instant, find: impl FnOnce() -> Found<V>) -> Option<V> {
         let (flight, is_ours) = {
             let mut state = self.state.lock();
-            let now = Instant::now();
-            if let Some(value) = state.good.get(key, now).or_else(|| state.bad.get(key, now)) {
+            if let Some(value) = state.known(key) {
                 return Some(value);
             }
             match state.flights.get(key) {
@@ -105,6 +123,13 @@ impl<V: Clone> Answers<V> {
         landing.found = Some(found);
         drop(landing);
         Some(value)
+    }
+}
+
+impl<V: Clone> State<V> {
+    fn known(&self, key: &Key) -> Option<V> {
+        let now = Instant::now();
+        self.good.get(key, now).or_else(|| self.bad.get(key, now))
     }
 }
 

@@ -5,8 +5,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::members::Members;
 use crate::route::identity::Identity;
 
 /// Longest name of a user or group in bytes.
@@ -30,6 +31,8 @@ pub(super) enum Flaw {
     Audience,
     /// It names no user where one is due.
     NoUser,
+    /// It could not be checked.
+    Unclear,
 }
 
 impl Flaw {
@@ -45,9 +48,13 @@ impl Flaw {
             Self::Issuer => "The token is of another issuer.",
             Self::Audience => "The token is for another audience.",
             Self::NoUser => "The token does not say whose it is.",
+            Self::Unclear => "The token cannot be checked now, please try again soon.",
         }
     }
 }
+
+/// The claims that are looked at.
+type Claims<'n> = Members<'n, 9>;
 
 /// What is asked of the claims, and what they are read for.
 #[derive(Clone, Debug)]
@@ -78,22 +85,25 @@ impl Rules {
     ///
     /// # Source
     /// RFC 7519 4.1
-    pub(super) fn identify(&self, claims: Value, now: SystemTime) -> Result<Identity, Flaw> {
-        let Value::Object(map) = &claims else { return Err(Flaw::Malformed) };
-        self.check_issuer(map)?;
-        self.check_audience(map)?;
-        let expires = self.check_times(map, now)?;
-        let mut identity = Identity::default().user(self.user(map)?).groups(self.groups(map)?);
-        if let Some(session) = map.get("sid").and_then(Value::as_str) {
+    pub(super) fn identify(&self, claims: String, now: SystemTime) -> Result<Identity, Flaw> {
+        let [user, groups] = [&self.user, &self.groups].map(String::as_str);
+        let names = ["iss", "aud", "exp", "nbf", "sid", user, first(user), groups, first(groups)];
+        let found = Members::of(&claims, names).ok_or(Flaw::Malformed)?;
+        self.check_issuer(&found)?;
+        self.check_audience(&found)?;
+        let expires = self.check_times(&found, now)?;
+        let mut identity = Identity::default().user(self.user(&found)?);
+        identity = identity.groups(self.groups(&found)?);
+        if let Some(session) = found.get("sid").and_then(Value::as_str) {
             identity = identity.session(session);
         }
         if let Some(at) = expires {
             identity = identity.with_expiry(at);
         }
-        Ok(identity.with_claims(claims))
+        Ok(identity.with_statement(claims))
     }
 
-    fn check_issuer(&self, claims: &Map<String, Value>) -> Result<(), Flaw> {
+    fn check_issuer(&self, claims: &Claims<'_>) -> Result<(), Flaw> {
         let Some(issuer) = &self.issuer else { return Ok(()) };
         let is_it = claims.get("iss").and_then(Value::as_str) == Some(issuer.as_str());
         if is_it { Ok(()) } else { Err(Flaw::Issuer) }
@@ -101,7 +111,7 @@ impl Rules {
 
     /// A token that names audiences is for nobody else; one that names none is for everybody,
     /// unless an audience is asked for.
-    fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), Flaw> {
+    fn check_audience(&self, claims: &Claims<'_>) -> Result<(), Flaw> {
         let is_ours = |name: &Value| {
             name.as_str().is_some_and(|name| self.audiences.iter().any(|ours| ours == name))
         };
@@ -116,7 +126,7 @@ impl Rules {
     /// When it expires, the leeway included.
     fn check_times(
         &self,
-        claims: &Map<String, Value>,
+        claims: &Claims<'_>,
         now: SystemTime,
     ) -> Result<Option<SystemTime>, Flaw> {
         let expires = time(claims, "exp")?.and_then(|at| at.checked_add(self.leeway));
@@ -131,7 +141,7 @@ impl Rules {
         }
     }
 
-    fn user(&self, claims: &Map<String, Value>) -> Result<String, Flaw> {
+    fn user(&self, claims: &Claims<'_>) -> Result<String, Flaw> {
         let name = match at(claims, &self.user) {
             Some(Value::String(name)) => name.clone(),
             Some(Value::Number(number)) if number.is_u64() => number.to_string(),
@@ -140,7 +150,7 @@ impl Rules {
         if is_name(&name) { Ok(name) } else { Err(Flaw::NoUser) }
     }
 
-    fn groups(&self, claims: &Map<String, Value>) -> Result<Vec<String>, Flaw> {
+    fn groups(&self, claims: &Claims<'_>) -> Result<Vec<String>, Flaw> {
         let names: Vec<&str> = match at(claims, &self.groups) {
             None | Some(Value::Null) => return Ok(Vec::new()),
             // As the scopes of OAuth.
@@ -161,17 +171,20 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 /// A claim by its name, or by its path: `realm_access.roles`.
-fn at<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+fn at<'a>(claims: &'a Claims<'_>, path: &str) -> Option<&'a Value> {
     if let Some(value) = claims.get(path) {
         return Some(value);
     }
-    let mut parts = path.split('.');
-    let first = claims.get(parts.next()?)?;
-    parts.try_fold(first, |value, part| value.get(part))
+    path.split('.').skip(1).try_fold(claims.get(first(path))?, |value, part| value.get(part))
+}
+
+/// Where a path begins.
+fn first(path: &str) -> &str {
+    path.split('.').next().unwrap_or(path)
 }
 
 /// A claim that is a moment, as seconds since 1970, with or without a fraction.
-fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<SystemTime>, Flaw> {
+fn time(claims: &Claims<'_>, name: &str) -> Result<Option<SystemTime>, Flaw> {
     let Some(value) = claims.get(name) else { return Ok(None) };
     moment(value).map(Some).ok_or(Flaw::Malformed)
 }
@@ -198,7 +211,7 @@ mod tests {
     }
 
     fn flaw(rules: &Rules, claims: Value) -> Option<Flaw> {
-        rules.identify(claims, now()).err()
+        rules.identify(claims.to_string(), now()).err()
     }
 
     #[test]
@@ -234,7 +247,8 @@ mod tests {
         assert_eq!(flaw(&rules(), json!({ "sub": "a" })), Some(Flaw::NoExpiry));
         let for_ever = Rules { needs_expiry: false, ..rules() };
         assert_eq!(flaw(&for_ever, json!({ "sub": "a" })), None);
-        let identity = rules().identify(json!({ "sub": "a", "exp": 1500 }), now()).unwrap();
+        let identity =
+            rules().identify(json!({ "sub": "a", "exp": 1500 }).to_string(), now()).unwrap();
         assert_eq!(identity.expires(), Some(UNIX_EPOCH + Duration::from_secs(1505)));
     }
 
@@ -269,13 +283,16 @@ mod tests {
     fn user_and_groups_are_found_where_they_are_said_to_be() {
         let rules = Rules { user: "user_id".into(), groups: "realm.roles".into(), ..rules() };
         let claims = json!({ "exp": 2000, "user_id": 7, "realm": { "roles": ["a", "b", 3] } });
-        let identity = rules.identify(claims, now()).unwrap();
+        let identity = rules.identify(claims.to_string(), now()).unwrap();
         assert_eq!(
             (identity.name(), identity.group_names()),
             (Some("7"), &["a".into(), "b".into()][..])
         );
         let claims = json!({ "exp": 2000, "user_id": "x", "realm.roles": "read write" });
-        assert_eq!(rules.identify(claims, now()).unwrap().group_names(), ["read", "write"]);
+        assert_eq!(
+            rules.identify(claims.to_string(), now()).unwrap().group_names(),
+            ["read", "write"]
+        );
         for user in [json!(""), json!(null), json!(-1), json!(1.5), json!(["a"]), json!("a\u{1}")] {
             let claims = json!({ "exp": 2000, "user_id": user });
             assert_eq!(flaw(&rules, claims), Some(Flaw::NoUser), "{user}");

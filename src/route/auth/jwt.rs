@@ -1,15 +1,17 @@
 //! `Jwt`, signed tokens that say whose they are and for how long.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::aside::Aside;
 use super::claims::{Flaw, Rules};
 use super::keys::{Algorithm, KeySet};
 use super::realm::{REALM, checked_realm};
@@ -23,6 +25,12 @@ use crate::sync::Mutex;
 
 /// Longest token in bytes unless it is said otherwise.
 const TOKEN_BYTES: usize = 8 * 1024;
+
+/// For whom a token is examined that the application brings.
+const NOBODY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
+/// How long a token waits while all processors are busy with others.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lets in who brings a JSON Web Token that one of the known keys has signed.
 ///
@@ -66,17 +74,25 @@ const TOKEN_BYTES: usize = 8 * 1024;
 /// RFC 7519, RFC 7515, RFC 8725
 #[derive(Clone)]
 pub struct Jwt {
-    keys: Arc<Keys>,
-    rules: Rules,
+    examiner: Examiner,
     sources: Vec<TokenSource>,
     token_bytes: usize,
     realm: String,
+}
+
+/// What a token is examined with.
+#[derive(Clone)]
+struct Examiner {
+    keys: Arc<Keys>,
+    rules: Arc<Rules>,
 }
 
 /// The keys that are good now, and where they come from.
 struct Keys {
     origin: Origin,
     current: Mutex<Arc<KeySet>>,
+    /// Where tokens are examined.
+    aside: Aside,
 }
 
 enum Origin {
@@ -150,9 +166,10 @@ impl Jwt {
 
     fn new(origin: Origin, keys: KeySet) -> Self {
         let query = TokenSource::Query("token".into());
+        let current = Mutex::new(Arc::new(keys));
+        let keys = Keys { origin, current, aside: Aside::of_processors() };
         Self {
-            keys: Arc::new(Keys { origin, current: Mutex::new(Arc::new(keys)) }),
-            rules: Rules::default(),
+            examiner: Examiner { keys: Arc::new(keys), rules: Arc::default() },
             sources: vec![TokenSource::Header, TokenSource::Subprotocol, query],
             token_bytes: TOKEN_BYTES,
             realm: REALM.into(),
@@ -165,16 +182,20 @@ impl Jwt {
     /// # Errors
     /// As [`key_file`](Self::key_file).
     pub fn reload(&self) -> Result<()> {
-        if let Some(keys) = self.keys.origin.read()? {
-            *self.keys.current.lock() = Arc::new(keys);
+        if let Some(keys) = self.examiner.keys.origin.read()? {
+            *self.examiner.keys.current.lock() = Arc::new(keys);
         }
         Ok(())
+    }
+
+    fn rules(&mut self) -> &mut Rules {
+        Arc::make_mut(&mut self.examiner.rules)
     }
 
     /// Who has to have issued the token (`iss`). Default: anybody who has the key.
     #[must_use]
     pub fn issuer(mut self, name: impl Into<String>) -> Self {
-        self.rules.issuer = Some(name.into());
+        self.rules().issuer = Some(name.into());
         self
     }
 
@@ -182,7 +203,7 @@ impl Jwt {
     /// in particular.
     #[must_use]
     pub fn audience(mut self, name: impl Into<String>) -> Self {
-        self.rules.audiences.push(name.into());
+        self.rules().audiences.push(name.into());
         self
     }
 
@@ -190,7 +211,7 @@ impl Jwt {
     /// earlier. Default: 10 s.
     #[must_use]
     pub fn leeway(mut self, time: Duration) -> Self {
-        self.rules.leeway = time;
+        self.rules().leeway = time;
         self
     }
 
@@ -198,7 +219,7 @@ impl Jwt {
     /// without it is refused. Default: `sub`.
     #[must_use]
     pub fn user_claim(mut self, name: impl Into<String>) -> Self {
-        self.rules.user = name.into();
+        self.rules().user = name.into();
         self
     }
 
@@ -206,14 +227,14 @@ impl Jwt {
     /// it: `realm_access.roles`. Default: `groups`.
     #[must_use]
     pub fn groups_claim(mut self, name: impl Into<String>) -> Self {
-        self.rules.groups = name.into();
+        self.rules().groups = name.into();
         self
     }
 
     /// Takes tokens without `exp`, which are good until their key is replaced.
     #[must_use]
     pub fn allow_without_expiry(mut self) -> Self {
-        self.rules.needs_expiry = false;
+        self.rules().needs_expiry = false;
         self
     }
 
@@ -251,29 +272,49 @@ impl Jwt {
     /// With [`WebSocket::set_expiry`](crate::WebSocket::set_expiry) a client renews its stay.
     ///
     /// # Blocking
-    /// Never.
+    /// For the time of its signature, and while all processors are busy with those of others, 10 s
+    /// at most.
     ///
     /// # Errors
-    /// `Protocol`: the token is not good, with the reason. The text does not show it.
+    /// `Protocol`: the token is not good, with the reason. The text does not show it. `Timeout`: it
+    /// cannot be checked now.
     pub fn verify(&self, token: &str) -> Result<Identity> {
-        self.examine(token, SystemTime::now())
-            .map_err(|flaw| Error::new(ErrorKind::Protocol, flaw.text()))
+        self.examine(token, NOBODY, SystemTime::now()).map_err(|flaw| {
+            let is_unclear = flaw == Flaw::Unclear;
+            let kind = if is_unclear { ErrorKind::Timeout } else { ErrorKind::Protocol };
+            Error::new(kind, flaw.text())
+        })
     }
 
-    /// # Source
-    /// RFC 7515 5.2, RFC 7519 7.2
-    fn examine(&self, token: &str, now: SystemTime) -> Result<Identity, Flaw> {
+    /// Examines a token on another thread: that takes room on the stack and memory for a moment,
+    /// which the thread of a connection would keep.
+    #[inline(never)]
+    fn examine(&self, token: &str, client: IpAddr, now: SystemTime) -> Result<Identity, Flaw> {
         if token.len() > self.token_bytes {
             return Err(Flaw::TooLong);
         }
+        let (examiner, token) = (self.examiner.clone(), token.to_owned());
+        let aside = &self.examiner.keys.aside;
+        let examined =
+            aside.run(client, Instant::now() + PATIENCE, move || examiner.examine(&token, now));
+        examined.unwrap_or_else(|error| {
+            log::error!("a token cannot be checked: {}", error.chain());
+            Err(Flaw::Unclear)
+        })
+    }
+}
+
+impl Examiner {
+    /// # Source
+    /// RFC 7515 5.2, RFC 7519 7.2
+    fn examine(&self, token: &str, now: SystemTime) -> Result<Identity, Flaw> {
         let (message, signature) = token.rsplit_once('.').ok_or(Flaw::Malformed)?;
         let (head, claims) = message.split_once('.').ok_or(Flaw::Malformed)?;
         let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Flaw::Malformed);
         let (head, claims, signature) = (decoded(head)?, decoded(claims)?, decoded(signature)?);
         self.check_signature(&head, message.as_bytes(), &signature)?;
         // Only what is signed is looked at: nobody else may have this server read their JSON.
-        let claims = serde_json::from_slice(&claims).map_err(|_| Flaw::Malformed)?;
-        self.rules.identify(claims, now)
+        self.rules.identify(String::from_utf8(claims).map_err(|_| Flaw::Malformed)?, now)
     }
 
     fn check_signature(&self, head: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Flaw> {
@@ -298,7 +339,7 @@ impl Authenticator for Jwt {
             Ok(None) => return Ok(Verdict::NotMine),
             Err(denial) => return Ok(Verdict::Refused(denial)),
         };
-        Ok(match self.examine(token, SystemTime::now()) {
+        Ok(match self.examine(token, request.client(), SystemTime::now()) {
             Ok(identity) => Verdict::Known(identity),
             Err(flaw) => Verdict::Refused(self.denial(flaw)),
         })
@@ -312,8 +353,12 @@ impl Authenticator for Jwt {
 impl Jwt {
     /// # Source
     /// RFC 6750 3.1
+    #[inline(never)]
     fn denial(&self, flaw: Flaw) -> Denial {
         let text = flaw.text();
+        if flaw == Flaw::Unclear {
+            return Denial::unavailable(text);
+        }
         let words = text.trim_end_matches('.');
         let challenge = format!(
             "Bearer realm=\"{}\", error=\"invalid_token\", error_description=\"{words}\"",
@@ -326,7 +371,7 @@ impl Jwt {
 impl fmt::Debug for Jwt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Jwt")
-            .field("rules", &self.rules)
+            .field("rules", &self.examiner.rules)
             .field("sources", &self.sources)
             .finish_non_exhaustive()
     }

@@ -29,6 +29,8 @@ mod jwt;
 #[cfg(feature = "auth")]
 mod keys;
 #[cfg(feature = "auth")]
+mod members;
+#[cfg(feature = "auth")]
 mod password;
 #[cfg(feature = "auth")]
 mod realm;

@@ -1,8 +1,7 @@
 //! `Auth`, who is asked before which routes, and whether somebody unknown may come in.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
 use super::verdict::{Authenticator, Denial, Verdict};
@@ -44,9 +43,12 @@ pub struct Auth {
     is_required: bool,
     /// Segments of the paths below which it counts; `None` for all.
     paths: Option<Arc<[Vec<String>]>>,
-    expiry_code: u16,
-    expiry_reason: Cow<'static, str>,
+    /// How a WebSocket ends whose identity is good no more; `None` for the usual words.
+    farewell: Option<Arc<CloseFrame>>,
 }
+
+static USUAL_FAREWELL: LazyLock<Arc<CloseFrame>> =
+    LazyLock::new(|| Arc::new(CloseFrame::of_server(close_code::TOKEN_EXPIRED, EXPIRED)));
 
 /// For routes with a rule of their own.
 pub(crate) static OPEN: Auth = Auth::open();
@@ -59,13 +61,7 @@ impl Auth {
 
     /// Asks nobody and lets everybody in, for a route of a server that asks elsewhere.
     pub const fn open() -> Self {
-        Self {
-            authenticators: Vec::new(),
-            is_required: false,
-            paths: None,
-            expiry_code: close_code::TOKEN_EXPIRED,
-            expiry_reason: Cow::Borrowed(EXPIRED),
-        }
+        Self { authenticators: Vec::new(), is_required: false, paths: None, farewell: None }
     }
 
     /// Asks one more, if those before find no credentials of their kind.
@@ -102,18 +98,14 @@ impl Auth {
     /// # Errors
     /// `Protocol`, `Limit`: a code or reason that may not be sent.
     pub fn close_on_expiry(mut self, code: u16, reason: impl Into<String>) -> Result<Self> {
-        let reason = reason.into();
-        CloseFrame::new(code, &reason)?;
-        self.expiry_code = code;
-        self.expiry_reason = Cow::Owned(reason);
+        self.farewell = Some(Arc::new(CloseFrame::new(code, &reason.into())?));
         Ok(self)
     }
 
     /// The close frame for an identity that is good no more.
-    pub(crate) fn farewell(&self) -> CloseFrame {
-        // Checked when it was set, so the other is only there to be spared a panic.
-        CloseFrame::new(self.expiry_code, &self.expiry_reason)
-            .unwrap_or_else(|_| CloseFrame::of_server(close_code::POLICY, EXPIRED))
+    pub(crate) fn farewell(&self) -> Arc<CloseFrame> {
+        // Shared by all connections: it waits with each of them for its moment.
+        Arc::clone(self.farewell.as_ref().unwrap_or(&USUAL_FAREWELL))
     }
 
     /// Finds out who sends a request; `None` for somebody who need not be known.
@@ -127,45 +119,30 @@ impl Auth {
         }
         let outcome = self.ask(request);
         if let Err(refusal) = &outcome {
-            log::info!(
-                target: "landline::auth",
-                "conn-{} {}: not let in with {}: {}",
-                request.conn_id(),
-                request.peer(),
-                refusal.status(),
-                refusal.text()
-            );
+            note(refusal, request);
         }
         outcome
     }
 
+    // What is rare is not inlined here and in the authenticators: the frames of all of them lie
+    // below a handler that has not begun, on a stack that the connection keeps.
     fn ask(&self, request: &Request) -> Result<Option<Identity>, Refusal> {
         for authenticator in &self.authenticators {
-            let verdict = authenticator.authenticate(request).map_err(|mut error| {
-                match error.take_returned::<Refusal>() {
-                    Some(refusal) => refusal,
-                    None => {
-                        let (id, peer) = (request.conn_id(), request.peer());
-                        log::error!("conn-{id} {peer}: cannot authenticate: {}", error.chain());
-                        Refusal::not_now(UNCLEAR)
-                    }
+            let verdict = authenticator.authenticate(request);
+            match verdict {
+                Ok(Verdict::NotMine) => {}
+                Ok(Verdict::Known(identity)) if is_good(&identity, request) => {
+                    return Ok(Some(identity));
                 }
-            })?;
-            let denial = match verdict {
-                Verdict::NotMine => continue,
-                Verdict::Known(identity) if is_over(&identity) => {
-                    Denial::unauthorized("What you showed is good no more.")
-                }
-                Verdict::Known(_) if is_of_foreign_page(request) => Denial::forbidden(FOREIGN_PAGE),
-                Verdict::Known(identity) => return Ok(Some(identity)),
-                Verdict::Refused(denial) => denial,
-            };
-            return Err(denial.into_refusal(authenticator.challenge()));
+                verdict => return Err(refusal(&**authenticator, request, verdict)),
+            }
         }
-        if self.is_required {
-            return Err(Denial::unauthorized(UNKNOWN).into_refusal(self.challenges()));
-        }
-        Ok(None)
+        if self.is_required { Err(self.unknown()) } else { Ok(None) }
+    }
+
+    #[inline(never)]
+    fn unknown(&self) -> Refusal {
+        Denial::unauthorized(UNKNOWN).into_refusal(self.challenges())
     }
 
     /// True if it counts for this path. More is covered rather than less: a path that only looks
@@ -204,6 +181,46 @@ impl fmt::Debug for Auth {
 
 fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
+}
+
+#[inline(never)]
+fn note(refusal: &Refusal, request: &Request) {
+    log::info!(
+        target: "landline::auth",
+        "conn-{} {}: not let in with {}: {}",
+        request.conn_id(),
+        request.peer(),
+        refusal.status(),
+        refusal.text()
+    );
+}
+
+fn is_good(identity: &Identity, request: &Request) -> bool {
+    !is_over(identity) && !is_of_foreign_page(request)
+}
+
+/// Why somebody is not let in whom an authenticator did not pass on.
+#[inline(never)]
+fn refusal(
+    authenticator: &dyn Authenticator,
+    request: &Request,
+    verdict: Result<Verdict>,
+) -> Refusal {
+    let denial = match verdict {
+        Ok(Verdict::Refused(denial)) => denial,
+        Ok(Verdict::Known(identity)) if is_over(&identity) => {
+            Denial::unauthorized("What you showed is good no more.")
+        }
+        Ok(_) => Denial::forbidden(FOREIGN_PAGE),
+        Err(mut error) => {
+            return error.take_returned::<Refusal>().unwrap_or_else(|| {
+                let (id, peer) = (request.conn_id(), request.peer());
+                log::error!("conn-{id} {peer}: cannot authenticate: {}", error.chain());
+                Refusal::not_now(UNCLEAR)
+            });
+        }
+    };
+    denial.into_refusal(authenticator.challenge())
 }
 
 fn is_over(identity: &Identity) -> bool {

@@ -28,20 +28,24 @@ pub enum TokenSource {
 ///
 /// # Errors
 /// The tokens of two places differ, or a place for one is empty.
+#[inline(never)]
 pub(super) fn find<'a>(
     request: &'a Request,
     sources: &[TokenSource],
 ) -> Result<Option<&'a str>, Denial> {
     let mut found: Option<&str> = None;
-    for token in sources.iter().flat_map(|source| source.tokens(request)) {
-        if token.is_empty() {
-            return Err(Denial::unauthorized("There is a place for a token, but no token in it."));
+    for source in sources {
+        for token in source.tokens(request) {
+            if token.is_empty() {
+                let text = "There is a place for a token, but no token in it.";
+                return Err(Denial::unauthorized(text));
+            }
+            if found.is_some_and(|other| other != token) {
+                let text = "There are several tokens, and they are not the same.";
+                return Err(Denial::unauthorized(text));
+            }
+            found = Some(token);
         }
-        if found.is_some_and(|other| other != token) {
-            let text = "There are several tokens, and they are not the same.";
-            return Err(Denial::unauthorized(text));
-        }
-        found = Some(token);
     }
     Ok(found)
 }
@@ -58,16 +62,32 @@ impl TokenSource {
 
     fn tokens<'a>(&self, request: &'a Request) -> Vec<&'a str> {
         match self {
-            Self::Header => request.headers().get_all("authorization").filter_map(bearer).collect(),
+            Self::Header => of_header(request),
             Self::Subprotocol => {
                 let offered = request.websocket().map_or(&[][..], |ws| ws.subprotocols());
                 let word = offered.iter().position(|name| name == BEARER);
                 word.and_then(|at| offered.get(at + 1)).map(String::as_str).into_iter().collect()
             }
-            Self::Cookie(name) => request.head().cookies(name).collect(),
-            Self::Query(name) => request.query_all(name).collect(),
+            Self::Cookie(name) => of_cookie(request, name),
+            Self::Query(name) => of_query(request, name),
         }
     }
+}
+
+// Apart, so that the frames of their iterators do not lie in one: a connection keeps its stack.
+#[inline(never)]
+fn of_header(request: &Request) -> Vec<&str> {
+    request.headers().get_all("authorization").filter_map(bearer).collect()
+}
+
+#[inline(never)]
+fn of_cookie<'a>(request: &'a Request, name: &str) -> Vec<&'a str> {
+    request.head().cookies(name).collect()
+}
+
+#[inline(never)]
+fn of_query<'a>(request: &'a Request, name: &str) -> Vec<&'a str> {
+    request.query_all(name).collect()
 }
 
 /// What follows the word `Bearer` (RFC 6750 2.1); the word alone is followed by nothing.

@@ -53,7 +53,7 @@ fn careless(config: &Arc<ClientConfig>) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-/// They bring nothing, so no limit of bytes or messages counts them.
+/// They bring nothing, so no limit of bytes or messages counts them; rustls does.
 #[test]
 fn records_without_content_end_the_connection() {
     let (_directory, tls, config) = usual();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use landline::{Request, Response};
+use landline::{Request, Response, close_code};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -13,12 +13,24 @@ use super::views::id_of;
 /// How long is waited for what became of a message.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The reason of a close frame unless another one is given.
+const LOGGED_OUT: &str = "logged out";
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Close {
     code: u16,
     #[serde(default)]
     reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dismiss {
+    user: Option<String>,
+    session: Option<String>,
+    code: Option<u16>,
+    reason: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +49,22 @@ pub(super) fn close(admin: &Admin, request: &Request) -> Result<Response, Refuse
     }
     log::info!("{}: conn-{id} is closed by the operator with {}", request.peer(), asked.code);
     Ok(answer(&json!({ "ok": true })))
+}
+
+/// Closes the connections of a user, or of one session: for whatever knows that somebody has logged
+/// out.
+pub(super) fn dismiss(admin: &Admin, request: &Request) -> Result<Response, Refused> {
+    let handle = admin.server_to_change(request)?;
+    let asked: Dismiss = request.json()?;
+    let code = asked.code.unwrap_or(close_code::TOKEN_EXPIRED);
+    let reason = asked.reason.as_deref().unwrap_or(LOGGED_OUT);
+    let (who, closed) = match (&asked.user, &asked.session) {
+        (Some(name), None) => (format!("{name:?}"), handle.close_user(name, code, reason)?),
+        (None, Some(key)) => ("a session".to_owned(), handle.close_session(key, code, reason)?),
+        _ => return Err(Refused::new(400, "Name a \"user\" or a \"session\", and not both.")),
+    };
+    log::info!("{}: {closed} connections of {who} are closed with {code}", request.peer());
+    Ok(answer(&json!({ "closed": closed })))
 }
 
 /// Says something to a group.

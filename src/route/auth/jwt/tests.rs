@@ -19,18 +19,18 @@ const EDDSA_KEYS: &str = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519",
 fn the_token_of_rfc_7515_is_good_until_it_expires() {
     let jwt = Jwt::with_jwks(HS256_KEYS).unwrap().issuer("joe");
     let before = SystemTime::UNIX_EPOCH + Duration::from_secs(1_300_000_000);
-    assert_eq!(jwt.examine(HS256, before), Err(Flaw::NoUser), "the example has no subject");
+    assert_eq!(jwt.examine(HS256, NOBODY, before), Err(Flaw::NoUser), "the example has no subject");
     let jwt = jwt.user_claim("iss");
-    assert_eq!(jwt.examine(HS256, before).unwrap().name(), Some("joe"));
-    assert_eq!(jwt.examine(HS256, SystemTime::now()), Err(Flaw::Expired));
+    assert_eq!(jwt.examine(HS256, NOBODY, before).unwrap().name(), Some("joe"));
+    assert_eq!(jwt.examine(HS256, NOBODY, SystemTime::now()), Err(Flaw::Expired));
 }
 
 #[test]
 fn the_signature_of_rfc_8037_is_right() {
     let (jwt, other) = (Jwt::with_jwks(EDDSA_KEYS).unwrap(), Jwt::with_jwks(HS256_KEYS).unwrap());
     // Signed, and then no JSON.
-    assert_eq!(jwt.examine(EDDSA, SystemTime::now()), Err(Flaw::Malformed));
-    assert_eq!(other.examine(EDDSA, SystemTime::now()), Err(Flaw::Signature));
+    assert_eq!(jwt.examine(EDDSA, NOBODY, SystemTime::now()), Err(Flaw::Malformed));
+    assert_eq!(other.examine(EDDSA, NOBODY, SystemTime::now()), Err(Flaw::Signature));
     let changed = EDDSA.replace("8037", "").replace("hgyY", "hgyZ");
-    assert_eq!(jwt.examine(&changed, SystemTime::now()), Err(Flaw::Signature));
+    assert_eq!(jwt.examine(&changed, NOBODY, SystemTime::now()), Err(Flaw::Signature));
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::settings::form::{CLOSE_CODE, FILE, FLAG, KEY, PATH_BEGIN, SECONDS, TEXT, URL};
+use crate::settings::form::{CLOSE_CODE, FILE, FLAG, KEY, NETWORK, PATH_BEGIN, SECONDS, TEXT, URL};
 use crate::settings::setting::{Many, One, Preset, declare};
 use crate::settings::values::Secret;
 
@@ -43,8 +43,9 @@ declare! {
     auth_trusted_header: One<String> = TEXT, Preset::words("no header", "X-Remote-User"), Live;
 
     /// Address or network of that proxy, "unix" for Unix sockets; may be repeated. The header of
-    /// anybody else is refused
-    auth_trusted_proxy: Many<String> = TEXT, Preset::of("127.0.0.1,::1"), Live;
+    /// anybody else is refused. Apart from --forwarded-allow-ips: who tells addresses need not keep
+    /// clients from writing this header
+    auth_trusted_proxy: Many<String> = NETWORK, Preset::of("127.0.0.1,::1"), Live;
 
     /// Address of your own server that says who sends the cookies of a request, such as a Django
     auth_backend_url: One<String> =
@@ -52,6 +53,9 @@ declare! {
 
     /// Header that is shown to it; may be repeated
     auth_backend_header: Many<String> = TEXT, Preset::of("Cookie,Authorization"), Live;
+
+    /// Authorities in PEM whose certificates it may have, instead of those that are known to all
+    auth_backend_ca_certs: One<PathBuf> = FILE, Preset::words("those known to all", "ca.pem"), Live;
 
     /// Time for its answer; without one, nobody is let in (503)
     auth_backend_timeout: One<Duration> = SECONDS, Preset::seconds(Duration::from_secs(5)), Live;

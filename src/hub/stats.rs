@@ -42,7 +42,8 @@ pub struct HubStats {
     pub connections: usize,
     /// Groups with members, watchers or stored messages now; what has expired may count for a while.
     pub groups: usize,
-    /// Messages that were published.
+    /// Messages that were published; not those to groups without members, watchers or stored
+    /// messages, which are gone at once.
     pub published: u64,
     /// Given to the members' kernels at once.
     pub written: u64,

@@ -12,6 +12,7 @@ use std::time::Instant;
 use crate::conn::connection::Connection;
 use crate::conn::socket::Summary;
 use crate::http::request::RequestHead;
+use crate::route::Identity;
 use crate::route::request::Request;
 use crate::ws::{Closed, close_code};
 
@@ -34,17 +35,20 @@ impl Line {
         let (from, head) = (from(conn, request), request.head());
         let path = path_of(head);
         let millis = self.started.elapsed().as_secs_f64() * 1000.0;
+        let user = request.identity().and_then(Identity::name).unwrap_or("");
+        let named = quoted(user);
         log::info!(
             target: TARGET,
             event = "request",
             conn = conn.id(),
             peer:% = conn.peer(),
             client:% = request.client(),
+            user = user,
             method:% = head.method(),
             path = &*path,
             status = status,
             seconds = millis / 1000.0;
-            "conn-{} {from} \"{} {path}\" {status} {millis:.1}ms",
+            "conn-{} {from}{named} \"{} {path}\" {status} {millis:.1}ms",
             conn.id(),
             head.method(),
         );
@@ -56,7 +60,7 @@ impl Line {
         let (traffic, closed) = (&summary.traffic, summary.closed.as_ref());
         let end = closed.map_or("gone".to_owned(), ToString::to_string);
         let user = summary.user.as_deref().unwrap_or("");
-        let named = if user.is_empty() { String::new() } else { format!(" {user:?}") };
+        let named = quoted(user);
         let seconds = self.started.elapsed().as_secs_f64();
         log::info!(
             target: TARGET,
@@ -85,6 +89,11 @@ impl Line {
             traffic.bytes_sent,
         );
     }
+}
+
+/// A name for the text of a line, if there is one.
+fn quoted(user: &str) -> String {
+    if user.is_empty() { String::new() } else { format!(" {user:?}") }
 }
 
 /// The other end, and for whom it says to speak if that is believed.

@@ -85,7 +85,7 @@ pub(crate) fn serve(work: Work) -> bool {
             let next = session.learn_client();
             (session, next)
         }
-        Work::Greeted(session) => (session, Next::Request),
+        Work::Greeted(session) => (*session, Next::Request),
     };
     let mut idle = Idle::First;
     while next == Next::Request {

@@ -26,7 +26,7 @@ pub(crate) enum Work {
     /// Everything is still to be done.
     Arrival(Box<Arrival>),
     /// The client is known, and there are keys.
-    Greeted(Session),
+    Greeted(Box<Session>),
 }
 
 impl Work {
@@ -122,7 +122,7 @@ fn greet_all(first: Box<Arrival>, threads: &Threads) {
     while let Some(arrival) = next {
         call_it(arrival.id);
         if let Some(session) = greet(arrival)
-            && let Err(work) = threads.pass_on(Work::Greeted(session))
+            && let Err(work) = threads.pass_on(Work::Greeted(Box::new(session)))
         {
             serve(work);
             return;

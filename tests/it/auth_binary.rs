@@ -77,6 +77,7 @@ fn a_password_of_the_file_opens_every_route_but_the_health() {
         assert_eq!(ask(&program, path, &right).status, 200, "{path}");
     }
     assert_eq!(ask(&program, "/", &wrong).status, 401);
+    program.logged("\"anna\" \"GET /index/\" 200");
     for path in ["/healthz", "/readyz", "/static/landline.css"] {
         assert_eq!(ask(&program, path, "").status, 200, "{path}");
     }

@@ -69,6 +69,7 @@ package_goes() {
     grep -qx '1001 x 5' /tmp/visitors || fail "the visitors: $(</tmp/visitors)"
     refused "somebody still listens" get http://127.0.0.1:8000/healthz
     [[ -e $settings ]] || fail "the settings are gone without a purge"
+    drop_in mine Nice=1
     expect "it can be purged" dpkg --purge landline
     of_landline | grep -v '^/var/lib/dpkg/' >"$said" || true
     [[ ! -s $said ]] || fail "left behind: $(<"$said")"

@@ -20,8 +20,8 @@ part_uninstall() {
     grep -qx '1001 x 5' /tmp/visitors || fail "the visitors: $(</tmp/visitors)"
     refused "somebody still listens" get http://127.0.0.1:8000/healthz
     [[ -e $settings ]] || fail "the settings are gone without a purge"
+    drop_in mine Nice=1
     expect "it can be purged" /home/ann/landline service uninstall --purge
     of_landline >"$said"
     [[ ! -s $said ]] || fail "left behind: $(<"$said")"
-    # Who is installed by a package is not installed twice; that is tried in the next part.
 }

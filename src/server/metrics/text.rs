@@ -249,7 +249,7 @@ fn hub(page: &mut Page, metrics: &Metrics) {
     );
     page.counter(
         "landline_hub_messages_published_total",
-        "Messages published to groups, channels, connections and everybody.",
+        "Messages published to groups that are in use, channels, connections and everybody.",
         hub.published,
     );
     let name = "landline_hub_deliveries_total";

@@ -13,6 +13,8 @@ const PACKAGED: [&str; 2] =
 
 const UNIT_FILE: &str = "/etc/systemd/system/landline.service";
 const SOCKET_FILE: &str = "/etc/systemd/system/landline.socket";
+const DROP_INS: [&str; 2] =
+    ["/etc/systemd/system/landline.service.d", "/etc/systemd/system/landline.socket.d"];
 const SYSUSERS_FILE: &str = "/etc/sysusers.d/landline.conf";
 const SYSCTL_FILE: &str = "/etc/sysctl.d/60-landline.conf";
 
@@ -156,6 +158,10 @@ pub(crate) fn uninstall(settings: &Path, is_purge: bool) -> Plan {
     }
     for path in [UNIT_FILE, SOCKET_FILE, SYSUSERS_FILE, SYSCTL_FILE] {
         plan.steps.push(Step::remove(path));
+    }
+    if is_purge {
+        // What "systemctl edit" has written.
+        plan.steps.push(Step::run(&["rm", "-rf", DROP_INS[0], DROP_INS[1]]));
     }
     plan.steps.push(Step::run(&["systemctl", "daemon-reload"]));
     if is_purge {

@@ -7,8 +7,8 @@ use crate::source::{Finding, Source, assert_none, read_tree, root, tree_of};
 
 /// The crates of `[dependencies]` and the modules that may name them; `bin` is the binary.
 const CRATES: &[(&str, &[&str])] = &[
-    ("base64", &["route::auth"]),
-    ("bcrypt", &["route::auth::password"]),
+    ("base64", &["route::auth::proof"]),
+    ("bcrypt", &["route::auth::proof::password"]),
     ("bytes", &["ws", "conn"]),
     ("clap", &["bin"]),
     ("cookie", &["http"]),
@@ -27,7 +27,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("percent_encoding", &["http"]),
     ("rcgen", &["bin::landline::tls"]),
     // `net::tls` names it as the provider of rustls.
-    ("ring", &["route::auth", "net::tls"]),
+    ("ring", &["route::auth::proof", "net::tls"]),
     // The load generator has sockets of its own: the library's are not public.
     ("rustix", &["net", "bin::landline::bench", "bin::landline::passwd"]),
     (
@@ -53,7 +53,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("toml", &["bin"]),
     ("tungstenite", &["ws", "bin::landline::bench::handshake"]),
     // A client of the application's own backend.
-    ("ureq", &["route::auth::backend"]),
+    ("ureq", &["route::auth::proof::backend"]),
     ("x509_parser", &["net::tls"]),
 ];
 

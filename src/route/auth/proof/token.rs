@@ -1,8 +1,8 @@
 //! Where a token may stand in a request.
 
-use super::verdict::Denial;
 use crate::conn::BEARER;
 use crate::http::token::is_token;
+use crate::route::auth::verdict::Denial;
 use crate::route::request::Request;
 
 /// A place where clients may put a token.

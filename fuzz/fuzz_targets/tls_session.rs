@@ -11,6 +11,9 @@ use landline::internals::TlsRecords;
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
 
+/// Renewals of keys that no server takes amiss, not even in a row.
+const MOST_RENEWALS: usize = 32;
+
 struct Both {
     client: ClientConnection,
     server: TlsRecords,
@@ -19,6 +22,7 @@ struct Both {
     sent: Vec<u8>,
     answered: Vec<u8>,
     received: Vec<u8>,
+    renewals: usize,
     is_altered: bool,
     has_ended: bool,
 }
@@ -36,6 +40,7 @@ impl Both {
             sent: Vec::new(),
             answered: Vec::new(),
             received: Vec::new(),
+            renewals: 0,
             is_altered: false,
             has_ended: false,
         };
@@ -83,7 +88,10 @@ impl Both {
                     self.sent.extend_from_slice(&text);
                 }
             }
-            2 => drop(self.client.refresh_traffic_keys()),
+            2 if self.renewals < MOST_RENEWALS => {
+                self.renewals += 1;
+                drop(self.client.refresh_traffic_keys());
+            }
             3 => {
                 let text: Vec<u8> = (0..size).map(|at| (at * 7) as u8).collect();
                 if !text.is_empty() && self.server.encrypt(&text) {

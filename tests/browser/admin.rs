@@ -196,6 +196,24 @@ fn admin_page_shows_who_is_connected_and_closes_one() {
 }
 
 #[test]
+fn admin_page_needs_nothing_from_elsewhere() {
+    let Some(post) = Post::set("admin_page_needs_nothing_from_elsewhere") else { return };
+    post.enter();
+    let names = "performance.getEntriesByType('resource').map(entry => entry.name)";
+    post.browser().until(
+        "it has asked for the figures",
+        &format!("return {names}.some(name => name.includes('/admin/data'))"),
+    );
+    let loaded = post.browser().run(&format!("return {names}.join(' ')"));
+    let loaded: Vec<&str> = loaded.as_str().expect("names").split(' ').collect();
+    let own = format!("http://127.0.0.1:{}/", post.admin);
+    for file in ["/static/admin.js", "/static/admin.css"] {
+        assert!(loaded.iter().any(|name| name.ends_with(file)), "{file}: {loaded:?}");
+    }
+    assert!(loaded.iter().all(|name| name.starts_with(&own)), "{loaded:?}");
+}
+
+#[test]
 fn admin_page_says_something_to_a_group() {
     let Some(post) = Post::set("admin_page_says_something_to_a_group") else { return };
     let mut member = post.client("/ws/chat/lobby/");

@@ -236,6 +236,8 @@ fn capabilities(chromium: &Path, folder: &Path) -> Value {
         "--disable-quic",
         "--no-first-run",
         "--no-proxy-server",
+        // No other host has an address: the pages have to do without a network.
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",

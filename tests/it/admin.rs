@@ -180,6 +180,17 @@ fn one_address_cannot_keep_operators_from_the_page() {
 }
 
 #[test]
+fn the_page_loads_nothing_from_elsewhere_and_nobody_frames_it() {
+    let seen = Seen::with(&["--admin-port", "0", "--admin-key", KEY]);
+    let page = Client::new(seen.admin).get("/admin/");
+    assert_eq!(page.status, 200);
+    let policy = page.header("content-security-policy").unwrap_or_default();
+    for rule in ["default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
+        assert!(policy.contains(rule), "{rule}: {policy}");
+    }
+}
+
+#[test]
 fn a_page_of_elsewhere_cannot_use_the_session() {
     let seen = Seen::with(&["--admin-port", "0", "--admin-key", KEY]);
     let (cookie, mut client) = (seen.cookie(), seen.program.websocket("/echo"));

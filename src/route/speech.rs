@@ -25,9 +25,7 @@ impl Speech {
         if let Some(compression) = self.compression {
             ws.compress_with(compression);
         }
-        if self.message_rate.is_some() || self.byte_rate.is_some() {
-            ws.pace_with(self.message_rate, self.byte_rate);
-        }
+        ws.pace_with(self.message_rate, self.byte_rate);
     }
 
     /// Who may come in, if the route itself says so.

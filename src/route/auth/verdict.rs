@@ -36,6 +36,11 @@ use crate::route::request::Request;
 pub trait Authenticator: Send + Sync + 'static {
     /// Says who sends the request, as far as this kind of credentials tells.
     ///
+    /// # Blocking
+    /// As long as it takes: it is called on the thread of the connection, and holds up nobody else.
+    /// Those of this library wait for their turn, 10 s or the backend's time-out at most, and then
+    /// for a hash, a signature or the backend.
+    ///
     /// # Errors
     /// Whatever keeps it from finding out; the client learns nothing of it.
     fn authenticate(&self, request: &Request) -> Result<Verdict>;

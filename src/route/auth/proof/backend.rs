@@ -182,7 +182,9 @@ impl BackendAuth {
     }
 
     /// How long an answer is good for the same question: one that lets somebody in, and one that
-    /// does not. Whoever logs out can come in for so long. Zero keeps none. Default: 5 s and 1 s.
+    /// does not. Whoever logs out can come in for so long, unless the server is told
+    /// ([`Handle::close_user`](crate::Handle::close_user), `close_session`). Zero keeps none.
+    /// Default: 5 s and 1 s.
     #[must_use]
     pub fn keep(mut self, known: Duration, refused: Duration) -> Self {
         self.keep = known;
@@ -213,6 +215,9 @@ impl BackendAuth {
     }
 
     /// As [`authorities`](Self::authorities), from a file.
+    ///
+    /// # Blocking
+    /// For the disk: the file is read whole, 4 MiB at most.
     ///
     /// # Errors
     /// `Config`: it cannot be read, or there is no certificate in it, with the name of the file.

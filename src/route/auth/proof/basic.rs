@@ -112,6 +112,9 @@ impl BasicAuth {
 
     /// Knows the users of a file.
     ///
+    /// # Blocking
+    /// For the disk: the file is read whole, 4 MiB at most.
+    ///
     /// # Errors
     /// `Config`: it cannot be read or a line is wrong, with the name of the file.
     pub fn users_file(path: impl Into<PathBuf>) -> Result<Self> {
@@ -143,6 +146,9 @@ impl BasicAuth {
 
     /// Reads the file again, for this one and its clones, and forgets what was known of passwords.
     /// If that fails, the old users stay. Without a file it does nothing.
+    ///
+    /// # Blocking
+    /// For the disk: the file is read whole, 4 MiB at most.
     ///
     /// # Errors
     /// As [`users_file`](Self::users_file).

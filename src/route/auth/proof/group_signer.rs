@@ -115,6 +115,9 @@ impl GroupSigner {
     /// replaced while its signatures are still about. A line for each, empty lines and those that
     /// start with `#` do not count.
     ///
+    /// # Blocking
+    /// For the disk: the file is read whole, 4 MiB at most.
+    ///
     /// # Errors
     /// `Config`: it cannot be read, has no key or one that is too short, with its name.
     pub fn key_file(path: impl Into<PathBuf>) -> Result<Self> {
@@ -125,6 +128,9 @@ impl GroupSigner {
 
     /// Reads the file again, for this one and its clones. If that fails, the old keys stay. Without
     /// a file it does nothing.
+    ///
+    /// # Blocking
+    /// For the disk: the file is read whole, 4 MiB at most.
     ///
     /// # Errors
     /// As [`key_file`](Self::key_file).

@@ -143,6 +143,9 @@ impl Jwt {
     /// As [`with_key`](Self::with_key), from a file; of a secret the line end behind it does not
     /// count.
     ///
+    /// # Blocking
+    /// For the disk: the file is read whole, 4 MiB at most.
+    ///
     /// # Errors
     /// As [`with_key`](Self::with_key), with the file's name; also if it cannot be read.
     pub fn key_file(path: impl Into<PathBuf>) -> Result<Self> {
@@ -150,6 +153,9 @@ impl Jwt {
     }
 
     /// As [`with_jwks`](Self::with_jwks), from a file.
+    ///
+    /// # Blocking
+    /// For the disk: the file is read whole, 4 MiB at most.
     ///
     /// # Errors
     /// As [`with_jwks`](Self::with_jwks), with the file's name; also if it cannot be read.
@@ -178,6 +184,9 @@ impl Jwt {
 
     /// Reads the file with the keys again, for this one and its clones. If that fails, the old keys
     /// stay. Without a file it does nothing.
+    ///
+    /// # Blocking
+    /// For the disk: the file is read whole, 4 MiB at most.
     ///
     /// # Errors
     /// As [`key_file`](Self::key_file).
